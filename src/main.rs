@@ -1,0 +1,3 @@
+//! The `embedgate` binary.
+
+fn main() {}
