@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::refusal::Refusal;
+use super::{path::unhex, refusal::Refusal};
+
+mod fold;
+
+pub use fold::fold;
 
 /// One `name=value` of a query.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,18 +22,30 @@ pub struct Pair<'a> {
 }
 
 /// A query, in order of appearance; empty pairs (`&&`) are gone.
+///
+/// A `Vec` and no `SmallVec`: that is invariant in its items and cannot be dropped while borrowed for as long as they live.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Query<'a> {
-    pairs: SmallVec<[Pair<'a>; 6]>,
+    pairs: Vec<Pair<'a>>,
 }
 
 impl<'a> Query<'a> {
     /// Reads a query (without `?`).
     ///
     /// # Errors
-    /// `request_malformed` for broken escapes, NUL, or text that is not UTF-8 once decoded.
-    pub fn parse(_text: &'a str) -> Result<Self, Refusal> {
-        Err(Refusal::RequestMalformed)
+    /// `request_malformed` for broken escapes, control characters, text that is not UTF-8 once decoded, or more than 512 pairs.
+    pub fn parse(text: &'a str) -> Result<Self, Refusal> {
+        let mut pairs = vec![];
+        if text.is_empty() {
+            return Ok(Self { pairs });
+        }
+        for raw in text.split('&').filter(|raw| !raw.is_empty()) {
+            if pairs.len() == MAX_PAIRS {
+                return Err(Refusal::RequestMalformed);
+            }
+            pairs.push(Pair::parse(raw)?);
+        }
+        Ok(Self { pairs })
     }
 
     /// The pairs in order.
@@ -38,13 +54,102 @@ impl<'a> Query<'a> {
     }
 }
 
-/// A parameter name as an upstream might read it: decoded further while escapes remain, NFKC, case-folded, trimmed, without `[]`/`[n]` suffixes.
-/// Two names that fold alike are the same parameter to us. Borrows where nothing changes.
-pub fn fold(name: &str) -> Cow<'_, str> {
-    Cow::Borrowed(name)
+impl<'a> Pair<'a> {
+    fn parse(raw: &'a str) -> Result<Self, Refusal> {
+        let (name, value) = match raw.split_once('=') {
+            Some((name, value)) => (name, Some(decode(value)?)),
+            None => (raw, None),
+        };
+        Ok(Self {
+            raw,
+            name: decode(name)?,
+            value,
+        })
+    }
 }
 
 /// Appends `name=value` to a query under construction, percent-encoded so that any reader decodes exactly these, with `&` where needed.
 pub fn push(query: &mut String, name: &str, value: &str) {
-    let _ = (query, name, value);
+    separate(query);
+    query.extend(utf8_percent_encode(name, RESERVED));
+    query.push('=');
+    query.extend(utf8_percent_encode(value, RESERVED));
 }
+
+/// Appends a pair of the client's: byte for byte where every reader splits and decodes it alike, else written anew (a `;` becomes `%3B`, so that an
+/// upstream that splits there sees the one value that was judged).
+pub fn pass(query: &mut String, pair: &Pair<'_>) {
+    if is_plain(pair.raw) {
+        separate(query);
+        query.push_str(pair.raw);
+        return;
+    }
+    separate(query);
+    query.extend(utf8_percent_encode(&pair.name, RESERVED));
+    if let Some(value) = &pair.value {
+        query.push('=');
+        query.extend(utf8_percent_encode(value, RESERVED));
+    }
+}
+
+fn separate(query: &mut String) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+}
+
+/// Whether no reader splits a pair but at its first `=`. Rison (`q=(columns:!(id,slug))`) and JSON-ish brackets pass.
+fn is_plain(raw: &str) -> bool {
+    let mut assigned = false;
+    raw.bytes().all(|byte| match byte {
+        b'=' => !std::mem::replace(&mut assigned, true),
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'%' | b'\'' | b'(' | b')' | b'*' | b'+'
+        | b',' | b'/' | b':' | b'@' | b'[' | b']' => true,
+        _ => byte.is_ascii_alphanumeric(),
+    })
+}
+
+/// Decodes one side of a pair, strictly.
+fn decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
+    let mut as_it_stands = true;
+    for byte in text.bytes() {
+        match byte {
+            0..=0x1f | 0x7f => return Err(Refusal::RequestMalformed),
+            b'%' | b'+' | 0x80..=0xff => as_it_stands = false,
+            _ => {}
+        }
+    }
+    if as_it_stands {
+        return Ok(Cow::Borrowed(text));
+    }
+    unescape(text)
+        .filter(|decoded| !decoded.chars().any(char::is_control))
+        .map(Cow::Owned)
+        .ok_or(Refusal::RequestMalformed)
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => unhex(bytes.next(), bytes.next())?,
+            b'+' => b' ',
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// More pairs than any front end sends; each costs a comparison with every declared parameter.
+const MAX_PAIRS: usize = 512;
+
+/// Everything but RFC 3986 unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+#[cfg(test)]
+mod tests;
