@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use http::Method;
+use smallvec::SmallVec;
 
-use super::{param::Lock, refusal::Refusal, resource::ResourceRule};
+use super::{
+    param::{Lock, Place},
+    refusal::Refusal,
+    resource::{IdRule, ResourceRule},
+};
+
+mod tree;
+
+use tree::{Node, Pattern};
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,9 +42,10 @@ pub enum Action {
 pub struct Route {
     /// The name in metrics, audit and logs; for configured routes the path pattern.
     pub name: Arc<str>,
-    /// The pattern: `/reports/{id}`, `/static/*`. Segments are literal, `{name}` (one segment) or a final `*` (any rest, also none).
+    /// The pattern: `/reports/{id}`, `/static/*`. Segments are literal (in any spelling of [`NormalPath`](super::path::NormalPath)), `{name}` (one
+    /// segment, not empty) or a final `*` (any rest, also none: `/static/*` covers `/static/` and `/static/a/b`, not `/static`).
     pub pattern: Box<str>,
-    /// Allowed methods; `HEAD` comes with `GET`. Empty means `GET` and `HEAD`.
+    /// Allowed methods; `HEAD` comes with `GET`. Empty means `GET` and `HEAD`, and every method where the route denies.
     pub methods: Vec<Method>,
     /// Who may use it.
     pub access: Access,
@@ -63,6 +73,8 @@ pub struct Route {
 #[derive(Debug)]
 pub struct RouteTable {
     routes: Vec<Arc<Route>>,
+    patterns: Vec<Pattern>,
+    root: Node,
 }
 
 /// Two routes claim the same requests, or a pattern cannot be read.
@@ -91,14 +103,26 @@ pub enum RouteError {
 pub struct RouteMatch<'r, 'p> {
     /// The route.
     pub route: &'r Arc<Route>,
-    /// Capture names and values, in order of the pattern.
-    pub captures: smallvec::SmallVec<[(&'r str, &'p str); 2]>,
+    /// Capture names and values, in order of the pattern; [`decode`](super::path::decode) reads a value.
+    pub captures: SmallVec<[(&'r str, &'p str); 2]>,
 }
 
 impl RouteTable {
     /// Builds the table.
+    ///
+    /// # Errors
+    /// A pattern that cannot be read, that lacks a capture which its resource or a lock names, or that matches the same requests as another one:
+    /// two that differ only in the names of captures, with a method in common.
     pub fn build(routes: Vec<Route>) -> Result<Self, RouteError> {
-        Ok(Self { routes: routes.into_iter().map(Arc::new).collect() })
+        let mut table = Self {
+            routes: Vec::with_capacity(routes.len()),
+            patterns: Vec::with_capacity(routes.len()),
+            root: Node::default(),
+        };
+        for route in routes {
+            table.insert(route)?;
+        }
+        Ok(table)
     }
 
     /// All routes, in the order given.
@@ -106,11 +130,140 @@ impl RouteTable {
         &self.routes
     }
 
-    /// The most specific route for a path (literal before `{name}` before `*`), then its methods.
+    /// The most specific route for a canonical path (literal before `{name}` before `*`, from the left), then its methods: a more specific path with
+    /// other methods is not passed over for a less specific one.
     ///
     /// # Errors
     /// `route_denied` where nothing matches or the route denies; `method_denied` where the path is on the surface with other methods only.
-    pub fn find<'r, 'p>(&'r self, _method: &Method, _path: &'p str) -> Result<RouteMatch<'r, 'p>, Refusal> {
-        Err(Refusal::RouteDenied)
+    pub fn find<'r, 'p>(
+        &'r self,
+        method: &Method,
+        path: &'p str,
+    ) -> Result<RouteMatch<'r, 'p>, Refusal> {
+        let mut values = SmallVec::new();
+        let leaf = self
+            .root
+            .find(path, &mut values)
+            .ok_or(Refusal::RouteDenied)?;
+        let serving = self.at(leaf).find(|(route, _)| route.serves(method));
+        let Some((route, pattern)) = serving else {
+            return Err(self.refusal_at(leaf));
+        };
+        if route.access == Access::Deny {
+            return Err(Refusal::RouteDenied);
+        }
+        Ok(RouteMatch {
+            route,
+            captures: pattern.captures().zip(values).collect(),
+        })
+    }
+
+    /// Whether a path is on the surface with any method (for CORS preflight, which asks before the method is used).
+    pub fn path_known(&self, path: &str) -> bool {
+        self.served(path).next().is_some()
+    }
+
+    /// The methods of a path, ready for `Allow` (RFC 9110 section 10.2.1); empty where the path is not on the surface.
+    pub fn allowed_methods(&self, path: &str) -> String {
+        let mut names: Vec<&str> = vec![];
+        for route in self.served(path) {
+            names.extend(route.claims().map(Method::as_str));
+        }
+        names.sort_unstable();
+        names.join(", ")
+    }
+
+    fn insert(&mut self, route: Route) -> Result<(), RouteError> {
+        let pattern = Pattern::parse(&route.pattern).and_then(|pattern| {
+            route.check(&pattern)?;
+            Ok(pattern)
+        });
+        let pattern = pattern.map_err(|why| RouteError::Pattern {
+            pattern: route.pattern.clone(),
+            why,
+        })?;
+        let leaf = self.root.leaf(&pattern);
+        for other in leaf.iter().filter_map(|index| self.routes.get(*index)) {
+            if route.overlaps(other) {
+                return Err(RouteError::Conflict {
+                    pattern: route.pattern,
+                    other: other.pattern.clone(),
+                });
+            }
+        }
+        leaf.push(self.routes.len());
+        self.routes.push(Arc::new(route));
+        self.patterns.push(pattern);
+        Ok(())
+    }
+
+    /// The routes that share a pattern's shape.
+    fn at(&self, leaf: &[usize]) -> impl Iterator<Item = (&Arc<Route>, &Pattern)> {
+        leaf.iter()
+            .filter_map(|index| Some((self.routes.get(*index)?, self.patterns.get(*index)?)))
+    }
+
+    fn served(&self, path: &str) -> impl Iterator<Item = &Route> {
+        let leaf = self.root.find(path, &mut SmallVec::new()).unwrap_or(&[]);
+        let routes = self.at(leaf).map(|(route, _)| &**route);
+        routes.filter(|route| route.access != Access::Deny)
+    }
+
+    /// Why none of the routes at a leaf serves a method. Where all of them deny, there is nothing to be known about the path.
+    fn refusal_at(&self, leaf: &[usize]) -> Refusal {
+        if self.at(leaf).all(|(route, _)| route.access == Access::Deny) {
+            return Refusal::RouteDenied;
+        }
+        Refusal::MethodDenied
     }
 }
+
+impl Route {
+    /// The path with one capture replaced by a text, which is escaped as needed (a locked value in the path).
+    ///
+    /// `None` where the pattern has no such capture, the path does not have the pattern's shape, or no segment can hold the text.
+    pub fn replace_capture(&self, path: &str, name: &str, text: &str) -> Option<String> {
+        let pattern = Pattern::parse(&self.pattern).ok()?;
+        pattern.replace(path, name, &super::path::segment(text)?)
+    }
+
+    /// Whether a request with this method is this route's.
+    fn serves(&self, method: &Method) -> bool {
+        self.claims_all() || self.claims().any(|claimed| claimed == method)
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.claims_all() || other.claims_all() || self.claims().any(|method| other.serves(method))
+    }
+
+    /// Denying without naming methods denies them all.
+    fn claims_all(&self) -> bool {
+        self.access == Access::Deny && self.methods.is_empty()
+    }
+
+    fn claims(&self) -> impl Iterator<Item = &Method> {
+        let named: &[Method] = if self.methods.is_empty() {
+            &[Method::GET]
+        } else {
+            &self.methods
+        };
+        let implied = named.contains(&Method::GET) && !named.contains(&Method::HEAD);
+        named.iter().chain(implied.then_some(&Method::HEAD))
+    }
+
+    fn check(&self, pattern: &Pattern) -> Result<(), &'static str> {
+        let has = |name: &str| pattern.captures().any(|capture| capture == name);
+        let resource = self.resource.as_ref().map(|rule| &rule.id);
+        if matches!(resource, Some(IdRule::Capture(name)) if !has(name)) {
+            return Err("its resource names a capture that is not in the path");
+        }
+        let mut places = self.locks.iter().map(|lock| &lock.place);
+        if places.any(|place| matches!(place, Place::Path(name) if !has(name))) {
+            return Err("a lock names a capture that is not in the path");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
