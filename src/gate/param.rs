@@ -101,3 +101,13 @@ pub struct Lock {
     /// Where it goes.
     pub place: Place,
 }
+
+impl ParamSpec {
+    /// Types a value of a token.
+    ///
+    /// # Errors
+    /// `param_missing` for `null`, `""` and `[]`; `param_invalid` for another type.
+    pub fn value(&self, _json: &serde_json::Value) -> Result<Value, super::refusal::Refusal> {
+        Err(super::refusal::Refusal::ParamInvalid)
+    }
+}

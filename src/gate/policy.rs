@@ -1,9 +1,19 @@
-//! The decision: route, credential, times, origin, resource, scope, parameters. What it permits is a [`Permit`].
+//! The decision: credential, times, origin, resource, scope, parameters. What it permits is a [`Permit`].
 
 use std::{borrow::Cow, sync::Arc};
 
+use http::Method;
+
 use super::{
-    origin::Embedding, param::Value, refusal::Refusal, request::UnixTime, route::Route, site::Site, token::Signed,
+    credential::{self, Credential},
+    origin::Embedding,
+    param::{Mode, Value},
+    refusal::Refusal,
+    request::{RequestView, UnixTime},
+    route::{Access, Route, RouteMatch},
+    session::Sealer,
+    site::Site,
+    token::{self, Claims, Signed, VerificationCache},
 };
 
 /// A request turned away: the public code, and a detail for the audit trail alone.
@@ -13,6 +23,16 @@ pub struct Denial {
     pub refusal: Refusal,
     /// What the auditor learns too (a parameter's name, a claim's); never a value, never token text.
     pub detail: Option<Cow<'static, str>>,
+}
+
+impl Denial {
+    /// A refusal with a detail for the auditor.
+    pub fn because(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            refusal,
+            detail: Some(detail.into()),
+        }
+    }
 }
 
 impl From<Refusal> for Denial {
@@ -47,7 +67,16 @@ pub enum Via {
     },
 }
 
-/// The proof that every check before the limits was passed. Private fields: [`decide`] alone makes it.
+/// The proof that every check before the limits was passed.
+///
+/// Private fields, not `Clone`, not `Default`: [`decide`] alone makes it, so a request that skipped a check cannot go upstream.
+///
+/// ```compile_fail,E0451
+/// # use embedgate::gate::policy::Permit;
+/// # fn forge(parts: Permit) -> Permit {
+/// Permit { viewer: None, ..parts }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     site: Arc<Site>,
@@ -82,4 +111,154 @@ impl Permit {
     pub fn embedding(&self) -> &Embedding {
         &self.embedding
     }
+}
+
+/// Recognises the viewer of a request: credential, signature, times. On public routes nobody is looked for.
+///
+/// `form` is a token that stood in the body, where the route has a place for it.
+///
+/// # Errors
+/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`] and [`Sealer::open`]; `token_missing` where the route needs a viewer.
+pub fn recognise<'a>(
+    site: &Site,
+    route: &Route,
+    req: &RequestView<'a>,
+    form: Option<&'a str>,
+    sealer: Option<&Sealer>,
+    cache: &impl VerificationCache,
+) -> Result<Option<Viewer>, Denial> {
+    match route.access {
+        Access::Deny => return Err(Refusal::RouteDenied.into()),
+        Access::Public => return Ok(None),
+        Access::Viewer => {}
+    }
+    match credential::extract(&site.places, req, form)? {
+        None => Err(Refusal::TokenMissing.into()),
+        Some(Credential::Token(found)) => {
+            let signed = token::signed(found.token, &site.issuers, cache)?;
+            token::current(&signed, req.now)?;
+            let via = Via::Token {
+                in_query: found.in_query,
+            };
+            Ok(Some(Viewer { signed, via }))
+        }
+        Some(Credential::Session(value)) => {
+            let sealer = sealer
+                .filter(|_| site.sessions)
+                .ok_or(Refusal::TokenMissing)?;
+            let opened = sealer.open(value, &site.name, &site.issuers, req.now, cache)?;
+            let via = Via::Session {
+                ends: opened.ends,
+                renew: opened.renew,
+            };
+            Ok(Some(Viewer {
+                signed: opened.signed,
+                via,
+            }))
+        }
+    }
+}
+
+/// Decides on a request whose viewer is known: origin and frame, resource, scope, parameters of the token.
+/// (Parameters that the viewer sends are judged where they are rewritten, in one pass.)
+///
+/// # Errors
+/// `origin_denied`, `top_level_denied`, `csrf_denied`, `resource_denied`, `scope_denied`, `param_missing`, `param_invalid`, `param_disabled`.
+pub fn decide(
+    site: &Arc<Site>,
+    matched: &RouteMatch<'_, '_>,
+    viewer: Option<Viewer>,
+    req: &RequestView<'_>,
+) -> Result<Permit, Denial> {
+    let route = matched.route;
+    let claims = match (&viewer, route.access) {
+        (Some(viewer), Access::Viewer) => Some(viewer.signed.claims()),
+        (None, Access::Public) => None,
+        (None, Access::Viewer) => return Err(Refusal::TokenMissing.into()),
+        (_, Access::Deny) | (Some(_), Access::Public) => return Err(Refusal::RouteDenied.into()),
+    };
+    let tenant = claims.and_then(|claims| claims.tenant.as_deref());
+    let narrowed = claims.and_then(|claims| claims.origin.as_ref());
+    let top_level = route.top_level || site.frame.top_level;
+    let embedding = site
+        .frame
+        .judge(req, claims.is_some(), tenant, narrowed, top_level)?;
+    if let Some(viewer) = &viewer {
+        from_own_page(site, viewer, req)?;
+    }
+    let mut values = Vec::new();
+    if let Some(claims) = claims {
+        granted(route, matched, claims)?;
+        values = typed(site, claims)?;
+    }
+    Ok(Permit {
+        site: Arc::clone(site),
+        route: Arc::clone(route),
+        viewer,
+        values,
+        embedding,
+    })
+}
+
+/// A session travels by itself with every request, so what changes state must come from the site's own pages.
+fn from_own_page(site: &Site, viewer: &Viewer, req: &RequestView<'_>) -> Result<(), Denial> {
+    let safe = matches!(*req.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    match viewer.via {
+        Via::Session { .. } if !safe => Ok(site.frame.judge_write(req)?),
+        Via::Session { .. } | Via::Token { .. } => Ok(()),
+    }
+}
+
+/// Resource and scope.
+fn granted(route: &Route, matched: &RouteMatch<'_, '_>, claims: &Claims) -> Result<(), Denial> {
+    if let Some(rule) = &route.resource {
+        let id = rule.id(&matched.captures)?;
+        let found = claims
+            .resources
+            .iter()
+            .any(|have| have.kind == rule.kind && *have.id == *id);
+        if !found {
+            return Err(Refusal::ResourceDenied.into());
+        }
+    }
+    if claims.scope.contains(&route.scope) {
+        return Ok(());
+    }
+    Err(Refusal::ScopeDenied.into())
+}
+
+/// Types the token's parameters by the site's declarations. A parameter that the site does not declare is refused:
+/// the issuer meant a filter that would never be applied.
+fn typed(site: &Site, claims: &Claims) -> Result<Vec<Option<Value>>, Denial> {
+    let mut known = 0;
+    let mut values = Vec::with_capacity(site.params.len());
+    for spec in &site.params {
+        let json = claims.params.get(&*spec.name);
+        known += usize::from(json.is_some());
+        values.push(match (spec.mode, json) {
+            (Mode::Disabled, Some(_)) => {
+                return Err(Denial::because(Refusal::ParamDisabled, String::from(&*spec.name)));
+            }
+            (Mode::Locked, None) => {
+                return Err(Denial::because(Refusal::ParamMissing, String::from(&*spec.name)));
+            }
+            (Mode::Disabled | Mode::Enabled, None) => None,
+            (Mode::Enabled | Mode::Locked, Some(json)) => {
+                let value = spec.value(json);
+                Some(value.map_err(|why| Denial::because(why, String::from(&*spec.name)))?)
+            }
+        });
+    }
+    if known < claims.params.len() {
+        let stranger = claims
+            .params
+            .keys()
+            .find(|name| site.params.iter().all(|spec| *spec.name != **name));
+        let name = stranger.cloned().unwrap_or_default();
+        return Err(Denial::because(
+            Refusal::ParamInvalid,
+            format!("the site declares no parameter `{name}`"),
+        ));
+    }
+    Ok(values)
 }
