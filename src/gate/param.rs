@@ -1,4 +1,14 @@
 //! Parameters: the filters of a dashboard, locked, enabled or disabled; typed values.
+//!
+//! "No restriction" is never the meaning of an empty value: `null`, `""`, blanks and `[]` are refused wherever a value is read.
+
+mod scalar;
+
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
+
+use super::refusal::Refusal;
 
 /// Who decides a parameter's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +53,35 @@ pub struct ParamSpec {
     pub list: bool,
 }
 
+impl ParamSpec {
+    /// Reads the value that a token brings: JSON, typed.
+    ///
+    /// # Errors
+    /// `param_missing` for an empty value, also within a list; `param_invalid` for one of another type, or a list where none is accepted.
+    pub fn value(&self, json: &Json) -> Result<Value, Refusal> {
+        match json {
+            Json::Array(all) if all.is_empty() => Err(Refusal::ParamMissing),
+            Json::Array(all) if !self.list || all.len() > MAX_LIST => Err(Refusal::ParamInvalid),
+            Json::Array(all) => all
+                .iter()
+                .map(|one| scalar::typed(self.kind, one))
+                .collect::<Result<_, _>>()
+                .map(Value::Many),
+            Json::Bool(_) | Json::Null | Json::Number(_) | Json::Object(_) | Json::String(_) => {
+                scalar::typed(self.kind, json).map(Value::One)
+            }
+        }
+    }
+
+    /// Reads one value that a viewer sent as text (query, form, path).
+    ///
+    /// # Errors
+    /// `param_missing` for an empty value (whether that clears an enabled filter is for the policy to say); `param_invalid` for one of another type.
+    pub fn text(&self, text: &str) -> Result<Scalar, Refusal> {
+        scalar::read(self.kind, text)
+    }
+}
+
 /// One typed scalar: its canonical text and how it stands in JSON.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Scalar {
@@ -50,6 +89,27 @@ pub struct Scalar {
     pub text: Box<str>,
     /// The type it was checked against.
     pub kind: Type,
+}
+
+impl Scalar {
+    /// How it stands in JSON. Integers beyond 64 bits have no exact [`Json`] of their own: use [`Self::json_text`] where the text is what counts.
+    pub fn to_json(&self) -> Json {
+        match self.kind {
+            Type::Boolean | Type::Integer | Type::Number => serde_json::from_str(&self.text)
+                .unwrap_or_else(|_| Json::String(self.text.to_string())),
+            Type::Date | Type::String | Type::Uuid => Json::String(self.text.to_string()),
+        }
+    }
+
+    /// Its exact JSON text.
+    pub fn json_text(&self) -> Cow<'_, str> {
+        match self.kind {
+            Type::Boolean | Type::Integer | Type::Number => Cow::Borrowed(&self.text),
+            Type::Date | Type::String | Type::Uuid => {
+                Cow::Owned(Json::from(&*self.text).to_string())
+            }
+        }
+    }
 }
 
 /// A typed value: one scalar, or a list with at least one.
@@ -62,6 +122,19 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether this very scalar is the value, or one of its values.
+    pub fn contains(&self, scalar: &Scalar) -> bool {
+        self.scalars().contains(scalar)
+    }
+
+    /// How it stands in JSON: a scalar, or an array of scalars.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Many(all) => all.iter().map(Scalar::to_json).collect(),
+            Self::One(one) => one.to_json(),
+        }
+    }
+
     /// The scalars, one or several.
     pub fn scalars(&self) -> &[Scalar] {
         match self {
@@ -85,7 +158,7 @@ pub enum Place {
         /// The pointer.
         at: Box<str>,
         /// The template; `None` is the bare value.
-        template: Option<serde_json::Value>,
+        template: Option<Json>,
     },
     /// A capture of the route's pattern, replaced.
     Path(Box<str>),
@@ -102,12 +175,8 @@ pub struct Lock {
     pub place: Place,
 }
 
-impl ParamSpec {
-    /// Types a value of a token.
-    ///
-    /// # Errors
-    /// `param_missing` for `null`, `""` and `[]`; `param_invalid` for another type.
-    pub fn value(&self, _json: &serde_json::Value) -> Result<Value, super::refusal::Refusal> {
-        Err(super::refusal::Refusal::ParamInvalid)
-    }
-}
+/// The most values that one list may hold.
+const MAX_LIST: usize = 1000;
+
+#[cfg(test)]
+mod tests;
