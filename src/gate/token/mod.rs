@@ -1,12 +1,20 @@
 //! Viewer tokens (RFC 7519, RFC 8725), in two halves: the signature, which may be remembered, and the times, which may not.
 
+pub mod cache;
 pub mod claims;
+pub(in crate::gate) mod json;
 pub mod keys;
+pub mod sign;
+mod verify;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::digest::{Context, SHA256};
+
+pub use cache::MokaCache;
 pub use claims::{ClaimNames, Claims};
 pub use keys::{Issuer, KeySet};
+pub use sign::Signer;
 
 use super::{refusal::Refusal, request::UnixTime};
 
@@ -26,9 +34,55 @@ impl<'a> RawToken<'a> {
     }
 }
 
-/// The key of a cached verification: SHA-256 over the generation of the issuers' keys, the site and the token.
+/// The key of a cached verification: SHA-256 over what kind of credential it is, who may have issued it (names and generations), and its text.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TokenDigest(pub [u8; 32]);
+
+impl TokenDigest {
+    /// Of a credential. Every field has its length or is of fixed length: no two inputs hash the same bytes.
+    pub(in crate::gate) fn of(
+        kind: CredentialKind<'_>,
+        issuers: &[Arc<Issuer>],
+        text: &str,
+    ) -> Self {
+        let mut hash = Context::new(&SHA256);
+        let field = |hash: &mut Context, bytes: &[u8]| {
+            hash.update(&bytes.len().to_le_bytes());
+            hash.update(bytes);
+        };
+        match kind {
+            CredentialKind::Session { site, ring } => {
+                hash.update(b"s");
+                field(&mut hash, site.as_bytes());
+                field(&mut hash, ring);
+            }
+            CredentialKind::Token => hash.update(b"t"),
+        }
+        hash.update(&issuers.len().to_le_bytes());
+        for issuer in issuers {
+            hash.update(&issuer.generation.to_le_bytes());
+            field(&mut hash, issuer.name.as_bytes());
+        }
+        field(&mut hash, text.as_bytes());
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hash.finish().as_ref());
+        Self(digest)
+    }
+}
+
+/// What kind of credential a digest stands for: a token's is never a session's, one site's session never another's.
+#[derive(Clone, Copy)]
+pub(in crate::gate) enum CredentialKind<'a> {
+    /// A session cookie of a site.
+    Session {
+        /// The site's name.
+        site: &'a str,
+        /// Stands for the keys that open sessions now.
+        ring: &'a [u8],
+    },
+    /// A viewer token.
+    Token,
+}
 
 /// Claims whose authenticity was checked: by a signature, or by the seal of a session. Time-free, so it may be cached.
 /// Private fields, made by [`signed`] and [`super::session::Sealer::open`] only; not `Clone`, not `Deserialize`.
@@ -36,11 +90,41 @@ pub struct TokenDigest(pub [u8; 32]);
 pub struct Signed {
     issuer: Arc<Issuer>,
     claims: Claims,
+    session: Option<SessionTimes>,
+}
+
+/// The times of a session, as sealed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::gate) struct SessionTimes {
+    /// When its first page was loaded.
+    pub(in crate::gate) began: UnixTime,
+    /// When its cookie was sealed.
+    pub(in crate::gate) seen: UnixTime,
+    /// When it ends, at the latest.
+    pub(in crate::gate) ends: UnixTime,
+    /// Whether it was sealed with an earlier secret than the current one.
+    pub(in crate::gate) old_key: bool,
 }
 
 impl Signed {
     pub(in crate::gate) fn assert(issuer: Arc<Issuer>, claims: Claims) -> Self {
-        Self { issuer, claims }
+        Self {
+            issuer,
+            claims,
+            session: None,
+        }
+    }
+
+    pub(in crate::gate) fn unsealed(
+        issuer: Arc<Issuer>,
+        claims: Claims,
+        times: SessionTimes,
+    ) -> Self {
+        Self {
+            issuer,
+            claims,
+            session: Some(times),
+        }
     }
 
     /// What was signed.
@@ -52,28 +136,98 @@ impl Signed {
     pub fn issuer(&self) -> &Arc<Issuer> {
         &self.issuer
     }
+
+    /// The times of the session that it was sealed in; `None` for a token.
+    pub(in crate::gate) fn session(&self) -> Option<SessionTimes> {
+        self.session
+    }
+
+    /// From when on nothing accepts it any more: the token's `exp` (with leeway), or the session's end. Caches forget it then.
+    pub fn ends(&self) -> UnixTime {
+        match self.session {
+            None => self.claims.expires.plus(seconds(self.issuer.leeway)),
+            Some(times) => times.ends,
+        }
+    }
 }
 
 /// Remembers verifications; failures are never put in.
 pub trait VerificationCache {
     /// A remembered verification.
     fn get(&self, digest: &TokenDigest) -> Option<Arc<Signed>>;
-    /// Remembers one, at most until it expires.
+    /// Remembers one, at most until [`Signed::ends`].
     fn put(&self, digest: TokenDigest, signed: &Arc<Signed>);
+}
+
+/// Remembers nothing (`embedgate explain`, tests).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCache;
+
+impl VerificationCache for NoCache {
+    fn get(&self, _digest: &TokenDigest) -> Option<Arc<Signed>> {
+        None
+    }
+
+    fn put(&self, _digest: TokenDigest, _signed: &Arc<Signed>) {}
 }
 
 /// Checks the signature and the shape of a token against the issuers of a site, through the cache.
 ///
 /// # Errors
 /// `token_invalid`.
-pub fn signed(_raw: RawToken<'_>, _issuers: &[Arc<Issuer>], _cache: &impl VerificationCache) -> Result<Arc<Signed>, Refusal> {
-    Err(Refusal::TokenInvalid)
+pub fn signed(
+    raw: RawToken<'_>,
+    issuers: &[Arc<Issuer>],
+    cache: &impl VerificationCache,
+) -> Result<Arc<Signed>, Refusal> {
+    if !verify::is_plausible(raw) {
+        return Err(Refusal::TokenInvalid);
+    }
+    let digest = TokenDigest::of(CredentialKind::Token, issuers, raw.expose());
+    if let Some(known) = cache.get(&digest) {
+        // The digest says as much already; a cache that answers wrongly must not widen what a site accepts.
+        let ours =
+            known.session.is_none() && issuers.iter().any(|issuer| issuer.same(&known.issuer));
+        return if ours {
+            Ok(known)
+        } else {
+            Err(Refusal::TokenInvalid)
+        };
+    }
+    let signed = Arc::new(verify::verify(raw, issuers)?);
+    cache.put(digest, &signed);
+    Ok(signed)
 }
 
 /// Checks the times of a token: on every request, also on a cache hit.
 ///
 /// # Errors
 /// `token_expired`, `token_not_yet_valid`, `token_lifetime`.
-pub fn current(_signed: &Signed, _now: UnixTime) -> Result<(), Refusal> {
-    Err(Refusal::TokenExpired)
+pub fn current(signed: &Signed, now: UnixTime) -> Result<(), Refusal> {
+    let (claims, issuer) = (&signed.claims, &signed.issuer);
+    let leeway = seconds(issuer.leeway);
+    let latest_start = now.plus(leeway);
+    if claims.expires.plus(leeway) <= now {
+        return Err(Refusal::TokenExpired);
+    }
+    if claims.not_before.is_some_and(|start| start > latest_start)
+        || claims.issued_at.is_some_and(|issued| issued > latest_start)
+    {
+        return Err(Refusal::TokenNotYetValid);
+    }
+    let start = claims.issued_at.unwrap_or(latest_start);
+    if claims.expires.0.saturating_sub(start.0) > seconds(issuer.max_lifetime) {
+        return Err(Refusal::TokenLifetime);
+    }
+    Ok(())
 }
+
+/// Whole seconds, rounded down; saturates.
+pub(in crate::gate) fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
