@@ -1,8 +1,11 @@
 //! Where the credential stands; two different ones are refused.
 
-use http::HeaderName;
+use http::{
+    HeaderMap, HeaderName,
+    header::{AUTHORIZATION, COOKIE},
+};
 
-use super::{refusal::Refusal, request::RequestView, token::RawToken};
+use super::{query::Pair, refusal::Refusal, request::RequestView, token::RawToken};
 
 /// The places of a site in which a viewer token may stand.
 #[derive(Clone, Debug)]
@@ -15,7 +18,7 @@ pub struct Places {
     pub headers: Vec<HeaderName>,
 }
 
-/// What a request brings as proof of its viewer.
+/// What a request brings as proof of its viewer. No `Debug`: it is a secret.
 pub enum Credential<'a> {
     /// A sealed session cookie (the value).
     Session(&'a str),
@@ -35,9 +38,108 @@ pub struct Found<'a> {
 pub const SESSION_COOKIE: &str = "__Host-embedgate";
 
 /// Finds the credential of a request. `form` is a token from the body, where the route has a place there.
+/// The same token in several places is one; an empty place is as if it were absent. A session is looked for only where there is no token.
 ///
 /// # Errors
-/// `credential_conflict`: two different tokens, or two different session cookies; `token_invalid`: a token place that is no visible ASCII.
-pub fn extract<'a>(_places: &Places, _req: &RequestView<'a>, _form: Option<&'a str>) -> Result<Option<Credential<'a>>, Refusal> {
-    Ok(None)
+/// `credential_conflict`: two different tokens, or two different session cookies; `token_invalid`, `session_invalid`: no visible ASCII.
+pub fn extract<'a>(
+    places: &Places,
+    req: &RequestView<'a>,
+    form: Option<&'a str>,
+) -> Result<Option<Credential<'a>>, Refusal> {
+    if let Some(found) = token(places, req.query.pairs(), req.headers, form)? {
+        return Ok(Some(Credential::Token(found)));
+    }
+    Ok(session(req.headers)?.map(Credential::Session))
 }
+
+fn token<'a>(
+    places: &Places,
+    query: &'a [Pair<'a>],
+    headers: &'a HeaderMap,
+    form: Option<&'a str>,
+) -> Result<Option<Found<'a>>, Refusal> {
+    let mut only = Only::new(Refusal::TokenInvalid);
+    for pair in query {
+        if places.query.iter().any(|name| **name == *pair.name) {
+            only.offer(pair.value.as_deref().unwrap_or("").as_bytes())?;
+        }
+    }
+    let in_query = only.found.is_some();
+    if places.bearer {
+        for line in headers.get_all(AUTHORIZATION) {
+            only.offer(bearer(line.as_bytes()).unwrap_or(b""))?;
+        }
+    }
+    for name in &places.headers {
+        for line in headers.get_all(name) {
+            only.offer(line.as_bytes().trim_ascii())?;
+        }
+    }
+    only.offer(form.unwrap_or("").as_bytes())?;
+    Ok(only.found.map(|text| Found {
+        token: RawToken::new(text),
+        in_query,
+    }))
+}
+
+/// The value of `__Host-embedgate`, from all `Cookie` lines (RFC 6265 section 5.4; HTTP/2 may split them).
+fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut only = Only::new(Refusal::SessionInvalid);
+    for line in headers.get_all(COOKIE) {
+        for cookie in line.as_bytes().split(|byte| *byte == b';') {
+            if let Some(value) = cookie
+                .trim_ascii_start()
+                .strip_prefix(SESSION_COOKIE.as_bytes())
+                .and_then(|rest| rest.strip_prefix(b"="))
+            {
+                only.offer(value.trim_ascii_end())?;
+            }
+        }
+    }
+    Ok(only.found)
+}
+
+/// The token of `Bearer <token>` (RFC 6750 section 2.1); other schemes are no credential of ours.
+fn bearer(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = line.split_at_checked(b"Bearer".len())?;
+    let spaced = rest
+        .first()
+        .is_none_or(|byte| *byte == b' ' || *byte == b'\t');
+    (scheme.eq_ignore_ascii_case(b"Bearer") && spaced).then(|| rest.trim_ascii())
+}
+
+/// Accepts one value, however often; a different one is a conflict.
+struct Only<'a> {
+    found: Option<&'a str>,
+    unreadable: Refusal,
+}
+
+impl<'a> Only<'a> {
+    fn new(unreadable: Refusal) -> Self {
+        Self {
+            found: None,
+            unreadable,
+        }
+    }
+
+    fn offer(&mut self, value: &'a [u8]) -> Result<(), Refusal> {
+        if value.is_empty() {
+            return Ok(());
+        }
+        if !value.iter().all(u8::is_ascii_graphic) {
+            return Err(self.unreadable);
+        }
+        let text = str::from_utf8(value).map_err(|_| self.unreadable)?;
+        match self.found {
+            Some(first) if first != text => Err(Refusal::CredentialConflict),
+            _ => {
+                self.found = Some(text);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
