@@ -1,0 +1,112 @@
+//! What a session cookie holds, as compact JSON: a verified grant and two times.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::gate::{
+    origin::Origin,
+    request::UnixTime,
+    resource::{Resource, Scopes},
+    token::{Claims, Signed},
+};
+
+/// The sealed content. One letter per name: a cookie is small.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Content {
+    #[serde(rename = "i")]
+    pub(super) issuer: Box<str>,
+    #[serde(rename = "b")]
+    began: i64,
+    #[serde(rename = "s")]
+    seen: i64,
+    #[serde(rename = "v")]
+    viewer: Box<str>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<Box<str>>,
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    token_id: Option<Box<str>>,
+    #[serde(rename = "r")]
+    resources: Vec<String>,
+    #[serde(rename = "p", default, skip_serializing_if = "Map::is_empty")]
+    params: Map<String, Value>,
+    #[serde(rename = "c")]
+    scope: String,
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    issued_at: Option<i64>,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+    #[serde(rename = "e")]
+    expires: i64,
+}
+
+impl Content {
+    pub(super) fn of(signed: &Signed, began: UnixTime, seen: UnixTime) -> Self {
+        let Claims {
+            viewer,
+            tenant,
+            token_id,
+            resources,
+            params,
+            scope,
+            origin,
+            issued_at,
+            not_before,
+            expires,
+        } = signed.claims();
+        Self {
+            issuer: (*signed.issuer().name).into(),
+            began: began.0,
+            seen: seen.0,
+            viewer: viewer.clone(),
+            tenant: tenant.clone(),
+            token_id: token_id.clone(),
+            resources: resources.iter().map(Resource::to_string).collect(),
+            params: params.clone(),
+            scope: scope.as_str().to_owned(),
+            origin: origin.as_ref().map(Origin::to_string),
+            issued_at: issued_at.map(|time| time.0),
+            not_before: not_before.map(|time| time.0),
+            expires: expires.0,
+        }
+    }
+
+    pub(super) fn write(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// When it began, and when it was sealed.
+    pub(super) fn times(&self) -> (UnixTime, UnixTime) {
+        (UnixTime(self.began), UnixTime(self.seen))
+    }
+
+    /// The grant; `None` where a part does not read back as what was sealed (never "without that part": an origin that is lost would widen it).
+    pub(super) fn claims(self) -> Option<Claims> {
+        let origin = match self.origin {
+            None => None,
+            Some(text) => Some(Origin::parse(&text)?),
+        };
+        Some(Claims {
+            viewer: self.viewer,
+            tenant: self.tenant,
+            token_id: self.token_id,
+            resources: self
+                .resources
+                .iter()
+                .map(|text| Resource::parse(text))
+                .collect::<Option<_>>()?,
+            params: self.params,
+            scope: Scopes::parse(&self.scope),
+            origin,
+            issued_at: self.issued_at.map(UnixTime),
+            not_before: self.not_before.map(UnixTime),
+            expires: UnixTime(self.expires),
+        })
+    }
+}
