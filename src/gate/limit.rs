@@ -1,6 +1,25 @@
 //! Limits: per address before any signature is checked, then per viewer, tenant and site, and requests in flight per viewer.
+//!
+//! A [`Registry`] lives as long as the process and remembers who asked how often; [`Limits`] is one configuration's view of it,
+//! so that a reload forgets nothing. Keys are 64-bit keyed hashes, never names: memory is bounded, and nobody can aim for another's key.
 
-use std::{num::NonZeroU32, time::Duration};
+mod flight;
+mod headers;
+mod rate;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+
+use governor::clock::{Clock, DefaultClock};
+
+pub use flight::InFlight;
+pub use headers::RateInfo;
+pub use registry::{Registry, SiteLimiters};
+
+use self::rate::Exceeded;
+use super::{policy::Permit, refusal::Refusal, token::Signed};
 
 /// `300/min`: so many in a period, with a burst of the same size.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -24,4 +43,238 @@ pub struct SiteLimits {
     pub site: Option<Quota>,
     /// Concurrent requests per viewer.
     pub in_flight: Option<NonZeroU32>,
+}
+
+/// Whose quota is meant; a closed set (metric label `scope`).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Scope {
+    /// One client address.
+    Address,
+    /// One site.
+    Site,
+    /// One tenant.
+    Tenant,
+    /// One viewer.
+    Viewer,
+}
+
+impl Scope {
+    /// The label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Site => "site",
+            Self::Tenant => "tenant",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+/// The limits of all sites of one configuration, resolved: no look-up by name, no allocation per request.
+pub struct Limits<C: Clock = DefaultClock> {
+    sites: Vec<SiteLimiters<C>>,
+}
+
+/// The proof that a request passed every check and every limit; it counts as under way until it is dropped. [`Limits::charge`] alone makes it.
+#[derive(Debug)]
+pub struct Admitted {
+    permit: Permit,
+    taken: Taken,
+}
+
+/// What was taken from the limits for one request; what is in flight is given back on drop.
+#[derive(Debug)]
+pub struct Taken {
+    in_flight: Option<InFlight>,
+    rate: Option<RateInfo>,
+}
+
+/// A limit is reached.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// `rate_limited`, `in_flight_limited` or `overloaded`.
+    pub refusal: Refusal,
+    /// Whose limit.
+    pub scope: Scope,
+    /// When to come back.
+    pub retry_after: Duration,
+    /// The limit that was reached; `None` where there was no room to keep count.
+    pub rate: Option<RateInfo>,
+}
+
+impl Admitted {
+    /// What was permitted.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// The tightest of the quotas that were charged.
+    pub fn rate(&self) -> Option<&RateInfo> {
+        self.taken.rate.as_ref()
+    }
+
+    /// Takes it apart; the request counts as under way until the second part is dropped (keep it with the response body).
+    pub fn into_parts(self) -> (Permit, Taken) {
+        (self.permit, self.taken)
+    }
+}
+
+impl Taken {
+    /// The tightest of the quotas that were charged.
+    pub fn rate(&self) -> Option<&RateInfo> {
+        self.rate.as_ref()
+    }
+}
+
+impl<C: Clock> Limits<C> {
+    /// Of all sites, in the order of [`super::site::Site::index`].
+    pub fn new(sites: Vec<SiteLimiters<C>>) -> Self {
+        Self { sites }
+    }
+
+    /// Charges the client's address, before anything is verified.
+    ///
+    /// # Errors
+    /// The address, or the table of addresses, is at its limit.
+    pub fn address(&self, site: usize, client: IpAddr) -> Result<(), Limited> {
+        let limiters = self.limiters(site, Scope::Address)?;
+        let Some(rate) = &limiters.address else {
+            return Ok(());
+        };
+        let key = limiters.hash(network(client));
+        rate.charge(key)
+            .map(drop)
+            .map_err(|exceeded| Limited::of(Scope::Address, exceeded))
+    }
+
+    /// Charges a permitted request. Public routes are charged to the site alone.
+    ///
+    /// # Errors
+    /// A limit is reached. What was charged before it stays charged (narrowest first: a greedy viewer cannot drain the tenant's quota).
+    pub fn charge(&self, permit: Permit) -> Result<Admitted, Limited> {
+        let taken = self.take(
+            permit.site().index,
+            permit.viewer().map(|viewer| &*viewer.signed),
+        )?;
+        Ok(Admitted { permit, taken })
+    }
+
+    /// What [`Self::charge`] does, without the proof.
+    ///
+    /// # Errors
+    /// As [`Self::charge`].
+    pub fn take(&self, site: usize, viewer: Option<&Signed>) -> Result<Taken, Limited> {
+        let limiters = self.limiters(site, Scope::Site)?;
+        let mut taken = Taken {
+            in_flight: None,
+            rate: None,
+        };
+        if let Some(signed) = viewer {
+            self.take_for_viewer(limiters, signed, &mut taken)?;
+        }
+        if let Some(rate) = &limiters.site {
+            taken.tighten(
+                rate.charge(0)
+                    .map_err(|exceeded| Limited::of(Scope::Site, exceeded))?,
+            );
+        }
+        Ok(taken)
+    }
+
+    fn take_for_viewer(
+        &self,
+        limiters: &SiteLimiters<C>,
+        signed: &Signed,
+        taken: &mut Taken,
+    ) -> Result<(), Limited> {
+        let claims = signed.claims();
+        if limiters.in_flight.is_some() || limiters.viewer.is_some() {
+            // Two people may have one `sub` at different issuers, or in different tenants.
+            let key = limiters.hash((
+                &*signed.issuer().name,
+                claims.tenant.as_deref(),
+                &*claims.viewer,
+            ));
+            if let Some((limit, flights)) = &limiters.in_flight {
+                taken.in_flight = Some(
+                    flights
+                        .enter(key, *limit)
+                        .ok_or_else(|| Limited::in_flight(*limit))?,
+                );
+            }
+            if let Some(rate) = &limiters.viewer {
+                taken.tighten(
+                    rate.charge(key)
+                        .map_err(|exceeded| Limited::of(Scope::Viewer, exceeded))?,
+                );
+            }
+        }
+        if let (Some(rate), Some(tenant)) = (&limiters.tenant, claims.tenant.as_deref()) {
+            taken.tighten(
+                rate.charge(limiters.hash(tenant))
+                    .map_err(|exceeded| Limited::of(Scope::Tenant, exceeded))?,
+            );
+        }
+        Ok(())
+    }
+
+    /// A site that is not there has no limits to trust: refused.
+    fn limiters(&self, site: usize, scope: Scope) -> Result<&SiteLimiters<C>, Limited> {
+        self.sites
+            .get(site)
+            .ok_or_else(|| Limited::of(scope, Exceeded::Full))
+    }
+}
+
+impl Taken {
+    fn tighten(&mut self, rate: RateInfo) {
+        if self
+            .rate
+            .as_ref()
+            .is_none_or(|known| rate.is_tighter_than(known))
+        {
+            self.rate = Some(rate);
+        }
+    }
+}
+
+impl Limited {
+    fn of(scope: Scope, exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Full => Self {
+                refusal: Refusal::Overloaded,
+                scope,
+                retry_after: Duration::from_secs(1),
+                rate: None,
+            },
+            Exceeded::Until(wait, rate) => Self {
+                refusal: Refusal::RateLimited,
+                scope,
+                retry_after: wait,
+                rate: Some(rate),
+            },
+        }
+    }
+
+    fn in_flight(limit: NonZeroU32) -> Self {
+        Self {
+            refusal: Refusal::InFlightLimited,
+            scope: Scope::Viewer,
+            retry_after: Duration::from_secs(1),
+            rate: Some(RateInfo::in_flight(limit)),
+        }
+    }
+}
+
+/// An address as it is counted: IPv4 alone, IPv6 by its /64 (one subscriber); an IPv4-mapped address is IPv4.
+fn network(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(v4) => u64::from(u32::from(v4)) | 1 << 63 | 1 << 32,
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            [a, b, c, d]
+                .into_iter()
+                .fold(0, |bits, segment| bits << 16 | u64::from(segment))
+        }
+    }
 }
