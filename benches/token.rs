@@ -1,0 +1,138 @@
+//! What a credential costs: uncached by algorithm, cached, times, sessions, limits.
+#![expect(clippy::unwrap_used, reason = "a bench may panic")]
+
+use std::{hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use embedgate::gate::{
+    limit::{Limits, Quota, Registry, SiteLimits},
+    request::UnixTime,
+    session::Sealer,
+    token::{ClaimNames, Issuer, KeySet, MokaCache, NoCache, RawToken, Signer, current, signed},
+};
+use serde_json::json;
+
+#[path = "../tests/support/keys.rs"]
+mod keys;
+
+const NOW: UnixTime = UnixTime(1_764_000_000);
+
+fn issuers(algorithm: &str) -> [Arc<Issuer>; 1] {
+    let mut set = KeySet::new();
+    set.add(None, algorithm, &keys::pair(algorithm).public)
+        .unwrap();
+    [Arc::new(Issuer {
+        name: Arc::from("app"),
+        iss: Some("app".into()),
+        audience: Some("embedgate".into()),
+        max_lifetime: Duration::from_mins(10),
+        leeway: Duration::from_secs(5),
+        keys: set,
+        claims: ClaimNames::default(),
+        generation: 1,
+    })]
+}
+
+fn claims() -> serde_json::Value {
+    json!({
+        "iss": "app", "aud": "embedgate", "sub": "viewer-7", "jti": "b1c", "iat": NOW.0, "exp": NOW.0 + 600, "tenant": "acme", "resource": {"dashboard": 42},
+        "params": {"organization_id": 99, "region": "us-west"}, "scope": "view download", "origin": "https://app.example.com",
+    })
+}
+
+fn token(algorithm: &str) -> String {
+    Signer::new(algorithm, &keys::pair(algorithm).private, None)
+        .unwrap()
+        .sign(&claims())
+        .unwrap()
+}
+
+fn tokens(c: &mut Criterion) {
+    for algorithm in [
+        "HS256", "HS512", "RS256", "PS256", "ES256", "ES384", "EdDSA",
+    ] {
+        let (issuers, token) = (issuers(algorithm), token(algorithm));
+        c.bench_function(&format!("token/signed/{algorithm}"), |b| {
+            b.iter(|| signed(RawToken::new(black_box(&token)), &issuers, &NoCache).unwrap());
+        });
+    }
+    let (issuers, token) = (issuers("HS256"), token("HS256"));
+    let cache = MokaCache::new(100_000, || NOW);
+    c.bench_function("token/signed/cached", |b| {
+        b.iter(|| signed(RawToken::new(black_box(&token)), &issuers, &cache).unwrap());
+    });
+    let grant = signed(RawToken::new(&token), &issuers, &NoCache).unwrap();
+    c.bench_function("token/current", |b| {
+        b.iter(|| current(black_box(&grant), black_box(NOW)));
+    });
+    let foreign = Signer::new("HS256", &keys::foreign("HS256").private, None).unwrap();
+    let foreign = foreign.sign(&claims()).unwrap();
+    c.bench_function("token/refused", |b| {
+        b.iter(|| signed(RawToken::new(black_box(&foreign)), &issuers, &cache).unwrap_err());
+    });
+}
+
+fn sessions(c: &mut Criterion) {
+    let (issuers, token) = (issuers("HS256"), token("HS256"));
+    let grant = signed(RawToken::new(&token), &issuers, &NoCache).unwrap();
+    let sealer = Sealer::new(
+        &[&[7; 32]],
+        Duration::from_hours(8),
+        Some(Duration::from_mins(30)),
+    )
+    .unwrap();
+    let cookie = sealer.seal("reports", &grant, NOW, NOW).unwrap();
+    let cache = MokaCache::new(100_000, || NOW);
+    c.bench_function("session/seal", |b| {
+        b.iter(|| sealer.seal("reports", black_box(&grant), NOW, NOW).unwrap());
+    });
+    c.bench_function("session/open", |b| {
+        b.iter(|| {
+            sealer
+                .open(black_box(&cookie), "reports", &issuers, NOW, &NoCache)
+                .is_ok()
+        });
+    });
+    c.bench_function("session/open/cached", |b| {
+        b.iter(|| {
+            sealer
+                .open(black_box(&cookie), "reports", &issuers, NOW, &cache)
+                .is_ok()
+        });
+    });
+}
+
+fn limits(c: &mut Criterion) {
+    let (issuers, token) = (issuers("HS256"), token("HS256"));
+    let grant = signed(RawToken::new(&token), &issuers, &NoCache).unwrap();
+    let quota = Some(Quota {
+        count: NonZeroU32::MAX,
+        period: Duration::from_secs(1),
+    });
+    let registry = Registry::with_real_clock();
+    let view = |limits: &SiteLimits| Limits::new(vec![registry.site("reports", limits)]);
+    let viewer = view(&SiteLimits {
+        viewer: quota,
+        ..SiteLimits::default()
+    });
+    let all = view(&SiteLimits {
+        address: quota,
+        viewer: quota,
+        tenant: quota,
+        site: quota,
+        in_flight: NonZeroU32::new(8),
+    });
+    let client = "192.0.2.7".parse().unwrap();
+    c.bench_function("limit/address", |b| {
+        b.iter(|| all.address(0, black_box(client)).is_ok());
+    });
+    c.bench_function("limit/viewer", |b| {
+        b.iter(|| viewer.take(0, Some(black_box(&grant))).is_ok());
+    });
+    c.bench_function("limit/all", |b| {
+        b.iter(|| all.take(0, Some(black_box(&grant))).is_ok());
+    });
+}
+
+criterion_group!(benches, tokens, sessions, limits);
+criterion_main!(benches);
