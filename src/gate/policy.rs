@@ -81,6 +81,7 @@ pub enum Via {
 pub struct Permit {
     site: Arc<Site>,
     route: Arc<Route>,
+    route_index: usize,
     viewer: Option<Viewer>,
     values: Vec<Option<Value>>,
     embedding: Embedding,
@@ -95,6 +96,11 @@ impl Permit {
     /// The route.
     pub fn route(&self) -> &Arc<Route> {
         &self.route
+    }
+
+    /// The route's position in the site's surface.
+    pub fn route_index(&self) -> usize {
+        self.route_index
     }
 
     /// The viewer; `None` on public routes.
@@ -194,6 +200,7 @@ pub fn decide(
     Ok(Permit {
         site: Arc::clone(site),
         route: Arc::clone(route),
+        route_index: matched.index,
         viewer,
         values,
         embedding,

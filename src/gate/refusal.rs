@@ -108,14 +108,8 @@ refusals! {
 }
 
 impl Refusal {
-    /// The `error` of `WWW-Authenticate: Bearer` (RFC 6750 section 3.1) for 401, else nothing.
-    ///
-    /// A request without any credential gets the bare challenge (empty string).
-    pub fn bearer_error(self) -> Option<&'static str> {
-        match self {
-            Self::TokenMissing => Some(""),
-            _ if self.status() == StatusCode::UNAUTHORIZED => Some("invalid_token"),
-            _ => None,
-        }
+    /// Whether the answer carries a challenge (`WWW-Authenticate`, RFC 9110 section 11.6.1): every 401 does.
+    pub fn challenges(self) -> bool {
+        self.status() == StatusCode::UNAUTHORIZED
     }
 }

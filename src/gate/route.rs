@@ -103,6 +103,8 @@ pub enum RouteError {
 pub struct RouteMatch<'r, 'p> {
     /// The route.
     pub route: &'r Arc<Route>,
+    /// Its position in [`RouteTable::routes`].
+    pub index: usize,
     /// Capture names and values, in order of the pattern; [`decode`](super::path::decode) reads a value.
     pub captures: SmallVec<[(&'r str, &'p str); 2]>,
 }
@@ -145,8 +147,8 @@ impl RouteTable {
             .root
             .find(path, &mut values)
             .ok_or(Refusal::RouteDenied)?;
-        let serving = self.at(leaf).find(|(route, _)| route.serves(method));
-        let Some((route, pattern)) = serving else {
+        let serving = self.at(leaf).find(|(_, route, _)| route.serves(method));
+        let Some((index, route, pattern)) = serving else {
             return Err(self.refusal_at(leaf));
         };
         if route.access == Access::Deny {
@@ -154,6 +156,7 @@ impl RouteTable {
         }
         Ok(RouteMatch {
             route,
+            index,
             captures: pattern.captures().zip(values).collect(),
         })
     }
@@ -198,20 +201,23 @@ impl RouteTable {
     }
 
     /// The routes that share a pattern's shape.
-    fn at(&self, leaf: &[usize]) -> impl Iterator<Item = (&Arc<Route>, &Pattern)> {
-        leaf.iter()
-            .filter_map(|index| Some((self.routes.get(*index)?, self.patterns.get(*index)?)))
+    fn at(&self, leaf: &[usize]) -> impl Iterator<Item = (usize, &Arc<Route>, &Pattern)> {
+        leaf.iter().filter_map(|index| {
+            let (route, pattern) = (self.routes.get(*index)?, self.patterns.get(*index)?);
+            Some((*index, route, pattern))
+        })
     }
 
     fn served(&self, path: &str) -> impl Iterator<Item = &Route> {
         let leaf = self.root.find(path, &mut SmallVec::new()).unwrap_or(&[]);
-        let routes = self.at(leaf).map(|(route, _)| &**route);
+        let routes = self.at(leaf).map(|(_, route, _)| &**route);
         routes.filter(|route| route.access != Access::Deny)
     }
 
     /// Why none of the routes at a leaf serves a method. Where all of them deny, there is nothing to be known about the path.
     fn refusal_at(&self, leaf: &[usize]) -> Refusal {
-        if self.at(leaf).all(|(route, _)| route.access == Access::Deny) {
+        let mut routes = self.at(leaf);
+        if routes.all(|(_, route, _)| route.access == Access::Deny) {
             return Refusal::RouteDenied;
         }
         Refusal::MethodDenied
