@@ -1,0 +1,154 @@
+//! The thread that carries the trail from memory to its target.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{Queue, Shared, lines_in, target::Target};
+
+/// How long a record stays in memory at most, while the target takes writes.
+const TICK: Duration = Duration::from_millis(50);
+/// The longest pause between two attempts while it does not.
+const SLOWEST: Duration = Duration::from_secs(1);
+/// Buffers that a burst has blown up are given back down to this.
+const KEEP: usize = 1 << 20;
+
+/// Runs until the trail is closed.
+pub(super) fn run(shared: &Arc<Shared>, target: Target) {
+    // However this thread ends, nobody must believe that it still writes.
+    let _ended = Ended(Arc::clone(shared));
+    let mut writer = Writer {
+        target,
+        batch: Vec::new(),
+        sent: 0,
+        pause: TICK,
+    };
+    loop {
+        let asked = writer.wait(shared);
+        let result = writer.flush(shared, asked.reopen);
+        writer.account(shared, result.as_ref().err());
+        if asked.closing
+            && (result.is_ok() && writer.nothing_left(shared) || shared.past_deadline())
+        {
+            return writer.give_up(shared);
+        }
+    }
+}
+
+struct Writer {
+    target: Target,
+    batch: Vec<u8>,
+    /// How much of the batch is written.
+    sent: usize,
+    pause: Duration,
+}
+
+struct Asked {
+    closing: bool,
+    reopen: bool,
+}
+
+impl Writer {
+    /// Sleeps until there is something to do, then takes what has gathered.
+    fn wait(&mut self, shared: &Shared) -> Asked {
+        let stuck = !self.batch.is_empty();
+        let idle = |queue: &mut Queue| !(queue.closing || queue.reopen || (queue.hurry && !stuck));
+        let queue = shared.lock();
+        let pause = if queue.closing {
+            TICK.min(self.pause)
+        } else {
+            self.pause
+        };
+        // While closing there is nothing else to wait for, but a stuck target must not be asked in a hot loop.
+        let mut queue = if queue.closing && stuck {
+            shared
+                .wake
+                .wait_timeout(queue, pause)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0
+        } else {
+            shared
+                .wake
+                .wait_timeout_while(queue, pause, idle)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0
+        };
+        if !stuck {
+            std::mem::swap(&mut self.batch, &mut queue.bytes);
+            queue.held = self.batch.len();
+            queue.hurry = false;
+        }
+        Asked {
+            closing: queue.closing,
+            reopen: std::mem::take(&mut queue.reopen),
+        }
+    }
+
+    fn flush(&mut self, shared: &Shared, reopen: bool) -> io::Result<()> {
+        if self.batch.is_empty() && !reopen {
+            return Ok(());
+        }
+        let refreshed = self
+            .target
+            .refresh(reopen)
+            .inspect_err(|_| shared.reopen_later(reopen))?;
+        if refreshed {
+            // The rest of a line that was cut off belongs to the old file; the new one gets the whole line.
+            let done = self.batch.get(..self.sent).unwrap_or_default();
+            self.sent = done
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+        }
+        while let Some(rest) = self.batch.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.target.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts, forgets what is written, and says how the target is doing.
+    fn account(&mut self, shared: &Shared, error: Option<&io::Error>) {
+        if let Some(error) = error {
+            shared.counters.failed.inc();
+            if !shared.failing.swap(true, Ordering::Relaxed) {
+                tracing::error!(output = ?self.target, %error, "the audit trail cannot be written");
+            }
+            self.pause = (self.pause * 2).min(SLOWEST);
+            return;
+        }
+        if !self.batch.is_empty() {
+            shared.wrote(lines_in(&self.batch));
+            self.batch.clear();
+            self.batch.shrink_to(KEEP);
+            self.sent = 0;
+        }
+        self.pause = TICK;
+        if shared.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(output = ?self.target, "the audit trail is written again");
+        }
+    }
+
+    /// Of a batch that cannot be finished, the lines that are whole in the target count as written.
+    fn give_up(&self, shared: &Shared) {
+        shared.wrote(lines_in(self.batch.get(..self.sent).unwrap_or_default()));
+    }
+
+    fn nothing_left(&self, shared: &Shared) -> bool {
+        self.batch.is_empty() && shared.lock().bytes.is_empty()
+    }
+}
+
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

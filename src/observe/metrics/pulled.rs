@@ -1,0 +1,273 @@
+//! Figures that others keep and that are read when somebody scrapes; and the facts of the running configuration.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use prometheus::{
+    core::{Collector, Desc},
+    proto::{Metric, MetricFamily},
+};
+
+use super::{
+    family::{Family, float},
+    label::LimitScope,
+};
+
+/// What the verification cache has to tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CacheFigures {
+    /// Verifications remembered.
+    pub entries: u64,
+    /// Lookups that found one, since the start of the process.
+    pub hits: u64,
+    /// Lookups that did not, since the start of the process.
+    pub misses: u64,
+}
+
+/// The size of one limit's table: site, scope, keys.
+pub type LimitKeys = (Arc<str>, LimitScope, u64);
+
+/// A site, and whether its upstream could be reached.
+pub type Reachable = (Arc<str>, bool);
+
+/// A figure that is read at scrape time. It is called on the admin thread and must not block.
+pub type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
+
+/// Where the figures are read that others keep.
+#[derive(Default)]
+pub struct Sources {
+    /// The verification cache.
+    pub cache: Option<Source<CacheFigures>>,
+    /// Open connections on the public listener.
+    pub connections: Option<Source<u64>>,
+    /// Keys in the tables of the limits.
+    pub limit_keys: Option<Source<Vec<LimitKeys>>>,
+    /// Whether each site's upstream could be reached the last time it was tried.
+    pub upstreams: Option<Source<Vec<Reachable>>>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+/// What the metrics tell of the configuration in force.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigFacts {
+    /// Certificates by name, with the end of their validity (Unix seconds).
+    pub certificates: Vec<(Arc<str>, i64)>,
+    /// How many `danger_` settings are set.
+    pub dangers: u64,
+    /// Issuers, with the number of their keys.
+    pub issuers: Vec<(Arc<str>, u64)>,
+}
+
+/// The collector of both.
+#[derive(Debug)]
+pub(super) struct Pulled {
+    sources: Mutex<Sources>,
+    facts: Mutex<ConfigFacts>,
+    families: Families,
+}
+
+#[derive(Debug)]
+struct Families {
+    cache_entries: Family,
+    cache_hits: Family,
+    cache_misses: Family,
+    certificates: Family,
+    connections: Family,
+    dangers: Family,
+    issuer_keys: Family,
+    limit_keys: Family,
+    upstream_up: Family,
+}
+
+impl Pulled {
+    pub(super) fn new() -> prometheus::Result<Self> {
+        let families = Families {
+            cache_entries: Family::gauge(
+                "verification_cache_entries",
+                "Token verifications remembered.",
+                &[],
+            )?,
+            cache_hits: Family::counter(
+                "verification_cache_hits_total",
+                "Tokens whose verification was remembered.",
+                &[],
+            )?,
+            cache_misses: Family::counter(
+                "verification_cache_misses_total",
+                "Tokens that had to be verified.",
+                &[],
+            )?,
+            certificates: Family::gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When a certificate of the listener ends to be valid, in Unix time.",
+                &["name"],
+            )?,
+            connections: Family::gauge(
+                "connections",
+                "Open connections on the public listener.",
+                &[],
+            )?,
+            dangers: Family::gauge(
+                "danger_settings",
+                "Settings in force that weaken a guarantee (danger_…).",
+                &[],
+            )?,
+            issuer_keys: Family::gauge("issuer_keys", "Keys of an issuer.", &["issuer"])?,
+            limit_keys: Family::gauge(
+                "limit_keys",
+                "Keys in the table of a limit.",
+                &["site", "scope"],
+            )?,
+            upstream_up: Family::gauge(
+                "upstream_up",
+                "Whether the upstream of a site could be reached when last tried.",
+                &["site"],
+            )?,
+        };
+        Ok(Self {
+            sources: Mutex::default(),
+            facts: Mutex::default(),
+            families,
+        })
+    }
+
+    pub(super) fn connect(&self, sources: Sources) {
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    pub(super) fn tell(&self, facts: ConfigFacts) {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+
+    fn facts(&self) -> [MetricFamily; 3] {
+        let of = &self.families;
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let ConfigFacts {
+            certificates,
+            dangers,
+            issuers,
+        } = &*facts;
+        // Maps, because one duplicate series would make Prometheus drop the whole scrape.
+        let ends: BTreeMap<&str, i64> = certificates
+            .iter()
+            .map(|(name, ends)| (&**name, *ends))
+            .collect();
+        let keys: BTreeMap<&str, u64> = issuers
+            .iter()
+            .map(|(name, keys)| (&**name, *keys))
+            .collect();
+        [
+            of.certificates.with(
+                ends.iter()
+                    .map(|(name, ends)| of.certificates.sample(&[name], seconds(*ends)))
+                    .collect(),
+            ),
+            of.dangers
+                .with(vec![of.dangers.sample(&[], float(*dangers))]),
+            of.issuer_keys.with(
+                keys.iter()
+                    .map(|(name, keys)| of.issuer_keys.sample(&[name], float(*keys)))
+                    .collect(),
+            ),
+        ]
+    }
+
+    fn sources(&self) -> [MetricFamily; 6] {
+        let of = &self.families;
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let cache = sources
+            .cache
+            .as_ref()
+            .map(|read| read())
+            .unwrap_or_default();
+        let connections = sources.connections.as_ref().map_or(0, |read| read());
+        let limits = sources
+            .limit_keys
+            .as_ref()
+            .map(|read| read())
+            .unwrap_or_default();
+        let upstreams = sources
+            .upstreams
+            .as_ref()
+            .map(|read| read())
+            .unwrap_or_default();
+        drop(sources);
+        let limits: BTreeMap<(&str, LimitScope), u64> = limits
+            .iter()
+            .map(|(site, scope, keys)| ((&**site, *scope), *keys))
+            .collect();
+        let upstreams: BTreeMap<&str, bool> =
+            upstreams.iter().map(|(site, up)| (&**site, *up)).collect();
+        let one = |family: &Family, value: u64| family.with(vec![family.sample(&[], float(value))]);
+        [
+            one(&of.cache_entries, cache.entries),
+            one(&of.cache_hits, cache.hits),
+            one(&of.cache_misses, cache.misses),
+            one(&of.connections, connections),
+            of.limit_keys.with(
+                limits
+                    .iter()
+                    .map(|((site, scope), keys)| {
+                        of.limit_keys.sample(&[site, scope.label()], float(*keys))
+                    })
+                    .collect(),
+            ),
+            of.upstream_up.with(
+                upstreams
+                    .iter()
+                    .map(|(site, up)| of.upstream_up.sample(&[site], if *up { 1.0 } else { 0.0 }))
+                    .collect::<Vec<Metric>>(),
+            ),
+        ]
+    }
+}
+
+impl Collector for Pulled {
+    fn desc(&self) -> Vec<&Desc> {
+        let Families {
+            cache_entries,
+            cache_hits,
+            cache_misses,
+            certificates,
+            connections,
+            dangers,
+            issuer_keys,
+            limit_keys,
+            upstream_up,
+        } = &self.families;
+        [
+            cache_entries,
+            cache_hits,
+            cache_misses,
+            certificates,
+            connections,
+            dangers,
+            issuer_keys,
+            limit_keys,
+            upstream_up,
+        ]
+        .map(|family| &family.desc)
+        .to_vec()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.facts().into_iter().chain(self.sources()).collect()
+    }
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "seconds of any real date are far below 2^53"
+)]
+fn seconds(unix: i64) -> f64 {
+    unix as f64
+}
