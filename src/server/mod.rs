@@ -1,1 +1,3 @@
-//! To come.
+//! The shell that moves bytes: listeners, TLS, connections, bodies and the way to the upstream.
+
+pub mod spec;
