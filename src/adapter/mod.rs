@@ -1,1 +1,3 @@
-//! To come.
+//! What embedgate knows about each kind of BI server.
+
+pub mod superset;

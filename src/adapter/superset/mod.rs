@@ -1,0 +1,4 @@
+//! Apache Superset (and CalabiIQ, which is Superset under another name).
+
+pub mod rules;
+pub mod spec;
