@@ -1,3 +1,4 @@
 //! What embedgate knows about each kind of BI server.
 
+pub mod exchange;
 pub mod superset;

@@ -368,3 +368,6 @@ fn in_list(before: &str, after: &str) -> bool {
         .is_some_and(|left| left.ends_with(|last: char| !last.is_alphanumeric() && last != '_'));
     is_in && after.trim_start().starts_with(')')
 }
+
+#[cfg(test)]
+mod tests;

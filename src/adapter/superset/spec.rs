@@ -6,6 +6,7 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::rules::Rule;
+use crate::gate::token::ClaimNames;
 
 /// Everything of `[site.X.superset]`, checked.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub struct Signer {
     pub iss: Option<Box<str>>,
     /// The `aud` that the issuer's tokens must carry, where named.
     pub audience: Option<Box<str>>,
+    /// How the issuer's claims are named, where they are not named as ours.
+    pub claims: ClaimNames,
     /// The longest lifetime that the issuer may grant.
     pub max_lifetime: Duration,
 }

@@ -1,0 +1,93 @@
+//! Exchanges with an upstream, described and not performed: what to ask, and what the answer means.
+//!
+//! An adapter that must learn something before it can plan a request says [`Step::Call`]; the shell sends the call, bounded in time and size, and hands
+//! the reply back, until the adapter says [`Step::Done`]. The shell shares one exchange among the requests that wait for it, and remembers the result
+//! for as long as it is valid.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, Method, StatusCode};
+
+use super::superset::coverage::{Coverage, Stage};
+use crate::gate::refusal::Refusal;
+
+/// The next thing to do.
+#[derive(Debug)]
+pub enum Step {
+    /// Ask the upstream this, then resume with the reply.
+    Call(Box<Call>, Pending),
+    /// All is known.
+    Done(Credential),
+}
+
+/// One request to the upstream. It has no body.
+#[derive(Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path (and query) below the upstream's own path prefix.
+    pub path: String,
+    /// Header fields, apart from `Host`.
+    pub headers: HeaderMap,
+    /// Largest body of the reply, in bytes; a longer one fails the exchange.
+    pub reply_limit: usize,
+}
+
+/// Where an exchange stands between two steps. Opaque to the shell.
+#[derive(Debug)]
+pub struct Pending(pub(in crate::adapter) Stage);
+
+/// A reply, read completely.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// Its status; redirects are not followed.
+    pub status: StatusCode,
+    /// Its body, without content coding.
+    pub body: &'a [u8],
+}
+
+/// What an exchange was for.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// What a Superset dashboard is made of.
+    Superset(Arc<Coverage>),
+}
+
+impl Credential {
+    /// How long it may be remembered.
+    pub fn valid_for(&self) -> Duration {
+        match self {
+            Self::Superset(coverage) => coverage.valid_for(),
+        }
+    }
+}
+
+/// Why an exchange failed. The words are for the operator's log; a client learns [`Self::refusal`] alone.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ExchangeError {
+    /// A status that says how the two are configured against each other.
+    #[error("{call} answered {status}: {hint}")]
+    Status {
+        /// Which call.
+        call: &'static str,
+        /// The status.
+        status: StatusCode,
+        /// What to look at.
+        hint: &'static str,
+    },
+    /// A reply that cannot be read.
+    #[error("{call} answered something else than expected: {what}")]
+    Unreadable {
+        /// Which call.
+        call: &'static str,
+        /// What was missing.
+        what: &'static str,
+    },
+}
+
+impl ExchangeError {
+    /// What the client learns.
+    pub fn refusal(&self) -> Refusal {
+        Refusal::UpstreamFailed
+    }
+}
