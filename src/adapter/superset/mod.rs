@@ -12,6 +12,8 @@ mod json;
 pub mod rules;
 pub mod spec;
 pub mod surface;
+#[cfg(test)]
+mod testing;
 
 use std::borrow::Cow;
 
