@@ -19,6 +19,7 @@ use super::{
     settings::{self, Secrets},
     web,
 };
+use crate::server::clock::Clock;
 
 /// What the backend knows. No `Debug`: it holds the signing key.
 pub struct Backend {
@@ -129,7 +130,7 @@ impl Backend {
     }
 
     fn claims(&self, tenant: u32, bearer: Bearer) -> Value {
-        let now = jiff::Timestamp::now().as_second();
+        let now = Clock::system().now().0;
         let signed = if bearer == Bearer::Expired {
             now - 1_200
         } else {
