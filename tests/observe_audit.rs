@@ -361,6 +361,29 @@ fn a_renamed_file_is_left_alone_and_a_new_one_begun() {
 }
 
 #[test]
+fn a_directory_that_is_gone_is_waited_for_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (logs, away) = (dir.path().join("logs"), dir.path().join("away"));
+    fs::create_dir(&logs).unwrap();
+    let path = logs.join("audit.jsonl");
+    let bench = Bench::to_file(&path);
+    fs::rename(&logs, &away).unwrap();
+    bench.observer.audit().reopen();
+    bench.serve(1);
+    let began = tokio::time::Instant::now();
+    eventually("two failures", || bench.audited("failed") >= 2);
+    assert!(
+        began.elapsed() > Duration::from_millis(50),
+        "not in a hot loop"
+    );
+    fs::create_dir(&logs).unwrap();
+    eventually("the record", || bench.audited("written") == 1);
+    assert_eq!(bench.observer.audit().close(CLOSE), 0);
+    let seen = ids(&fs::read_to_string(&path).unwrap());
+    assert_eq!(seen, HashMap::from([(1, 1)]));
+}
+
+#[test]
 fn a_line_torn_by_a_crash_does_not_swallow_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");

@@ -1,7 +1,6 @@
 //! The metrics: names and labels of the contract, and one update per request.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "test helpers may panic"
 )]

@@ -271,10 +271,6 @@ impl Shared {
         self.full.store(full, Ordering::Relaxed);
     }
 
-    fn reopen_later(&self, asked: bool) {
-        self.lock().reopen |= asked;
-    }
-
     fn past_deadline(&self) -> bool {
         self.lock()
             .deadline

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LockResult, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,15 +23,15 @@ pub(super) fn run(shared: &Arc<Shared>, target: Target) {
         target,
         batch: Vec::new(),
         sent: 0,
+        reopen: false,
         pause: TICK,
     };
     loop {
-        let asked = writer.wait(shared);
-        let result = writer.flush(shared, asked.reopen);
+        let closing = writer.wait(shared);
+        let result = writer.flush();
         writer.account(shared, result.as_ref().err());
-        if asked.closing
-            && (result.is_ok() && writer.nothing_left(shared) || shared.past_deadline())
-        {
+        let finished = result.is_ok() && writer.nothing_left(shared);
+        if closing && (finished || shared.past_deadline()) {
             return writer.give_up(shared);
         }
     }
@@ -42,58 +42,41 @@ struct Writer {
     batch: Vec<u8>,
     /// How much of the batch is written.
     sent: usize,
+    /// The file is to be opened again.
+    reopen: bool,
+    /// Until the next attempt; longer after each that failed.
     pause: Duration,
 }
 
-struct Asked {
-    closing: bool,
-    reopen: bool,
-}
-
 impl Writer {
-    /// Sleeps until there is something to do, then takes what has gathered.
-    fn wait(&mut self, shared: &Shared) -> Asked {
-        let stuck = !self.batch.is_empty();
-        let idle = |queue: &mut Queue| !(queue.closing || queue.reopen || (queue.hurry && !stuck));
+    /// Sleeps until there is something to do, then takes what has gathered. Whether the trail is being closed.
+    fn wait(&mut self, shared: &Shared) -> bool {
+        let troubled = self.pause > TICK;
         let queue = shared.lock();
-        let pause = if queue.closing {
-            TICK.min(self.pause)
+        // A target that fails is not asked in a hot loop, whoever is in a hurry.
+        let mut queue = if queue.closing && troubled {
+            unpoison(shared.wake.wait_timeout(queue, TICK)).0
         } else {
-            self.pause
+            let idle = |queue: &mut Queue| {
+                !(queue.closing || (!troubled && (queue.reopen || queue.hurry)))
+            };
+            unpoison(shared.wake.wait_timeout_while(queue, self.pause, idle)).0
         };
-        // While closing there is nothing else to wait for, but a stuck target must not be asked in a hot loop.
-        let mut queue = if queue.closing && stuck {
-            shared
-                .wake
-                .wait_timeout(queue, pause)
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .0
-        } else {
-            shared
-                .wake
-                .wait_timeout_while(queue, pause, idle)
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .0
-        };
-        if !stuck {
+        self.reopen |= std::mem::take(&mut queue.reopen);
+        if self.batch.is_empty() {
             std::mem::swap(&mut self.batch, &mut queue.bytes);
             queue.held = self.batch.len();
             queue.hurry = false;
         }
-        Asked {
-            closing: queue.closing,
-            reopen: std::mem::take(&mut queue.reopen),
-        }
+        queue.closing
     }
 
-    fn flush(&mut self, shared: &Shared, reopen: bool) -> io::Result<()> {
-        if self.batch.is_empty() && !reopen {
+    fn flush(&mut self) -> io::Result<()> {
+        if self.batch.is_empty() && !self.reopen {
             return Ok(());
         }
-        let refreshed = self
-            .target
-            .refresh(reopen)
-            .inspect_err(|_| shared.reopen_later(reopen))?;
+        let refreshed = self.target.refresh(self.reopen)?;
+        self.reopen = false;
         if refreshed {
             // The rest of a line that was cut off belongs to the old file; the new one gets the whole line.
             let done = self.batch.get(..self.sent).unwrap_or_default();
@@ -151,4 +134,8 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.0.end();
     }
+}
+
+fn unpoison<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
 }
