@@ -24,6 +24,15 @@ fn record(c: &mut Criterion) {
         },
     );
     c.bench_function("record/audit on", |b| b.iter(|| on.serve(1)));
+    let (viewer, _) = support::viewer(&on.site);
+    c.bench_function("record/audit on, of a viewer", |b| {
+        b.iter(|| {
+            let mut record = on.begin(1);
+            record.viewer(&viewer);
+            record.status(http::StatusCode::OK);
+            record.finish();
+        });
+    });
 }
 
 fn ids(c: &mut Criterion) {

@@ -433,6 +433,42 @@ fn a_token_in_the_referer_is_not_recorded() {
 }
 
 #[test]
+fn a_viewer_is_named_but_neither_token_nor_value_is() {
+    for values in [false, true] {
+        let writer = Moody::new(Mood::Working);
+        let settings = AuditSettings {
+            values,
+            ..AuditSettings::default()
+        };
+        let bench = Bench::to_writer(writer.clone(), &settings);
+        let (viewer, token) = support::viewer(&bench.site);
+        let mut record = bench.begin(1);
+        record.viewer(&viewer);
+        record.refuse(&Denial::because(Refusal::ParamLocked, "organization_id"));
+        drop(record);
+        bench.observer.audit().close(CLOSE);
+        let text = writer.text();
+        let line = &lines(&text)[0];
+        let named = [
+            &line["viewer"],
+            &line["tenant"],
+            &line["token_id"],
+            &line["resource"],
+            &line["locked"][0],
+        ];
+        assert_eq!(
+            named,
+            ["viewer-7", "acme", "b1c", "dashboard:42", "organization_id"]
+        );
+        assert!(token.split('.').all(|part| !text.contains(part)), "{text}");
+        assert_eq!(text.contains("987654"), values, "{text}");
+        assert!(!text.contains("4711"), "not a locked one: {text}");
+        let judged = "embedgate_token_verifications_total{issuer=\"app\",result=\"valid\"}";
+        assert_eq!(bench.metric(judged), 1);
+    }
+}
+
+#[test]
 fn without_a_trail_nothing_is_refused() {
     let bench = Bench::new(|_| Audit::off());
     bench.serve(1);

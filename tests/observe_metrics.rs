@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write as _,
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -274,7 +275,7 @@ fn a_refused_token_is_counted() {
     record.refuse(&Refusal::TokenExpired.into());
     drop(record);
     assert_eq!(
-        bench.metric("embedgate_token_verifications_total{issuer=\"none\",result=\"expired\"}"),
+        bench.metric("embedgate_token_verifications_total{issuer=\"app\",result=\"expired\"}"),
         1
     );
 }
@@ -291,9 +292,12 @@ fn series_survive_a_reload_and_sites_do_not_share_them() {
     assert_eq!(bench.metric(series), 2);
     // `a` + `bc` and `ab` + `c` are different pairs.
     for (site, route) in [("a", "bc"), ("ab", "c")] {
-        bench.site = support::site(site, &[route]);
+        bench.site = support::site(site, &["/"]);
         bench.metrics = bench.observer.metrics().for_site(&bench.site);
-        bench.serve(3);
+        let mut record = bench.begin(3);
+        record.route(&Arc::new(support::route(route)));
+        record.status(StatusCode::OK);
+        drop(record);
         let series = format!(
             "embedgate_requests_total{{site=\"{site}\",route=\"{route}\",method=\"GET\",status=\"200\"}}"
         );
@@ -305,7 +309,7 @@ fn series_survive_a_reload_and_sites_do_not_share_them() {
 fn a_route_that_the_table_does_not_know_is_counted_by_name() {
     let bench = Bench::new(|_| Audit::off());
     let mut record = bench.begin(1);
-    record.route(&std::sync::Arc::new(support::route("/reports/{id}")));
+    record.route(&Arc::new(support::route("/reports/{id}")));
     record.status(StatusCode::OK);
     drop(record);
     assert_eq!(bench.metric("embedgate_requests_total{site=\"reports\",route=\"/reports/{id}\",method=\"GET\",status=\"200\"}"), 1);

@@ -144,8 +144,8 @@ impl Record {
     }
 
     /// Which limit turned it away.
-    pub fn limited(&mut self, scope: LimitScope) {
-        self.limited = Some(scope);
+    pub fn limited(&mut self, scope: impl Into<LimitScope>) {
+        self.limited = Some(scope.into());
     }
 
     /// The status of the response whose head is about to be sent.

@@ -14,8 +14,11 @@ use embedgate::{
         credential::Places,
         limit::SiteLimits,
         origin::{Ancestors, FramePolicy},
+        param::{Mode, ParamSpec, Type},
+        policy::{Via, Viewer},
         route::{Access, Action, Route, RouteTable},
         site::Site,
+        token::{self, ClaimNames, Issuer, KeySet, NoCache, RawToken, Signer},
     },
     observe::{
         Observer,
@@ -58,13 +61,16 @@ pub(crate) fn site(name: &str, patterns: &[&str]) -> Arc<Site> {
         prefix: "".into(),
         surface: RouteTable::build(patterns.iter().map(|pattern| route(pattern)).collect())
             .unwrap(),
-        issuers: vec![],
+        issuers: vec![Arc::new(issuer())],
         places: Places {
             query: vec![],
             bearer: true,
             headers: vec![],
         },
-        params: vec![],
+        params: vec![
+            param("organization_id", Mode::Locked),
+            param("region", Mode::Enabled),
+        ],
         frame: FramePolicy {
             site: Ancestors::new(vec![]),
             tenants: HashMap::new(),
@@ -74,6 +80,54 @@ pub(crate) fn site(name: &str, patterns: &[&str]) -> Arc<Site> {
         limits: SiteLimits::default(),
         sessions: true,
     })
+}
+
+fn param(name: &str, mode: Mode) -> ParamSpec {
+    ParamSpec {
+        name: name.into(),
+        folded: name.into(),
+        mode,
+        kind: Type::Integer,
+        list: false,
+    }
+}
+
+const KEY: &[u8] = &[b'k'; 32];
+
+fn issuer() -> Issuer {
+    let mut keys = KeySet::new();
+    keys.add(None, "HS256", KEY).unwrap();
+    Issuer {
+        name: "app".into(),
+        iss: None,
+        audience: None,
+        max_lifetime: Duration::from_mins(10),
+        leeway: Duration::from_secs(5),
+        keys,
+        claims: ClaimNames::default(),
+        generation: 1,
+    }
+}
+
+/// A viewer, and the token that says so.
+pub(crate) fn viewer(site: &Site) -> (Viewer, String) {
+    let now = clock().as_secs();
+    let claims = serde_json::json!({
+        "sub": "viewer-7", "tenant": "acme", "jti": "b1c", "iat": now, "exp": now + 600, "resource": { "dashboard": 42 },
+        "params": { "organization_id": 987_654, "region": 4_711 },
+    });
+    let text = Signer::new("HS256", KEY, None)
+        .unwrap()
+        .sign(&claims)
+        .unwrap();
+    let signed = token::signed(RawToken::new(&text), &site.issuers, &NoCache).unwrap();
+    (
+        Viewer {
+            signed,
+            via: Via::Token { in_query: false },
+        },
+        text,
+    )
 }
 
 /// A gateway with one site.

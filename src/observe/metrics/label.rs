@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use crate::gate::refusal::Refusal;
+use crate::gate::{
+    limit::{Limited, Scope},
+    refusal::Refusal,
+};
 
 /// Which limit turned a request away.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -40,6 +43,15 @@ impl LimitScope {
         }
     }
 
+    const fn of(scope: Scope) -> Self {
+        match scope {
+            Scope::Address => Self::Address,
+            Scope::Site => Self::Site,
+            Scope::Tenant => Self::Tenant,
+            Scope::Viewer => Self::Viewer,
+        }
+    }
+
     pub(super) const fn index(self) -> usize {
         match self {
             Self::Address => 0,
@@ -48,6 +60,15 @@ impl LimitScope {
             Self::Tenant => 3,
             Self::Viewer => 4,
         }
+    }
+}
+
+impl From<&Limited> for LimitScope {
+    fn from(limited: &Limited) -> Self {
+        if limited.refusal == Refusal::InFlightLimited {
+            return Self::InFlight;
+        }
+        Self::of(limited.scope)
     }
 }
 
