@@ -7,7 +7,10 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::gate::token::{NoCache, testing};
+use crate::gate::{
+    origin::Origin,
+    token::{NoCache, testing},
+};
 
 const NOW: UnixTime = UnixTime(testing::ISSUED);
 
@@ -263,6 +266,24 @@ fn without_an_idle_limit_only_the_lifetime_counts() {
             .err(),
         Some(Refusal::SessionExpired)
     );
+}
+
+#[test]
+fn the_origin_that_narrows_a_frame_survives_the_seal() {
+    let sealer = sealer(&[&[7; 32]]);
+    for text in [
+        "https://app.example.com",
+        "http://localhost:8080",
+        "https://[2001:db8::1]:8443",
+    ] {
+        let mut claims = testing::signed("v", None).claims().clone();
+        claims.origin = Some(Origin::parse(text).unwrap());
+        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims);
+        let value = sealer.seal("s", &signed, NOW, NOW).unwrap();
+        let opened = sealer.open(&value, "s", &issuers(), NOW, &NoCache);
+        let origin = opened.ok().unwrap().signed.claims().origin.clone();
+        assert_eq!(origin, Origin::parse(text), "{text}");
+    }
 }
 
 #[test]

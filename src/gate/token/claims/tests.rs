@@ -45,7 +45,7 @@ fn without(name: &str) -> Value {
 fn reads_a_whole_token() {
     let claims = read(&with(&json!({
         "jti": "b1c", "tenant": "acme", "scope": "view  download", "nbf": 1_764_000_000.9, "other": [1],
-        "params": {"organization_id": 99, "region": "us-west"},
+        "params": {"organization_id": 99, "region": "us-west"}, "origin": "https://app.example.com",
     })))
     .unwrap();
     assert_eq!(&*claims.viewer, "viewer-7");
@@ -57,6 +57,8 @@ fn reads_a_whole_token() {
     assert_eq!(claims.issued_at, Some(UnixTime(1_764_000_000)));
     assert_eq!(claims.expires, UnixTime(1_764_000_600));
     assert_eq!(claims.params["organization_id"], 99);
+    assert_eq!(claims.origin, Origin::parse("https://app.example.com"));
+    assert!(claims.origin.is_some());
 }
 
 #[test]
