@@ -293,6 +293,11 @@ impl Body {
         self.busy = Some(busy);
     }
 
+    /// Whether this stands for an accepted upgrade: its 101 must reach the client with its `Connection` and `Upgrade`.
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.kind, Kind::Tunnel(_))
+    }
+
     pub(super) fn take_tunnel(&mut self) -> Option<Box<Wire>> {
         match std::mem::replace(&mut self.kind, Kind::Empty) {
             Kind::Tunnel(wire) => Some(wire),

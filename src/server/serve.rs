@@ -103,7 +103,7 @@ pub(super) async fn http1<S: Service>(
         })
     };
     let mut conn = shared.http1.serve_connection(line, service);
-    let mut driver = Driver::new(&shared.lane, shared.patience, Watch::new(head_since));
+    let mut driver = Driver::new(&shared.lane, shared.patience, Watch::http1(head_since));
     let verdict = {
         let mut tick = pin!(sleep(shared.patience.tick));
         poll_fn(|cx| {
@@ -174,7 +174,7 @@ pub(super) async fn http2<S: Service>(shared: &Rc<Shared<S>>, info: &Rc<ConnInfo
         })
     };
     let mut conn = pin!(shared.http2.serve_connection(line, service));
-    let mut driver = Driver::new(&shared.lane, shared.patience, Watch::new(None));
+    let mut driver = Driver::new(&shared.lane, shared.patience, Watch::http2());
     driver.lives_on_idle = true;
     let mut tick = pin!(sleep(shared.patience.tick));
     poll_fn(|cx| {
@@ -278,7 +278,8 @@ async fn answer<S: Service>(
             None => *response.status_mut() = StatusCode::BAD_GATEWAY,
         }
     }
-    if coded {
+    // What follows a CONNECT was meant for the tunnel.
+    if coded || connect {
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

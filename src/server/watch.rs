@@ -120,17 +120,27 @@ pub(super) struct Watch {
     /// Since when a request head has been incomplete.
     pub(super) head_since: Option<Instant>,
     stalled_since: Option<Instant>,
+    /// HTTP/2 hears pings and window updates between requests, and hyper bounds its heads.
+    http2: bool,
 }
 
 impl Watch {
     /// `head_since` goes on counting for a head that began before the connection was last parked.
-    pub(super) fn new(head_since: Option<Instant>) -> Self {
+    pub(super) fn http1(head_since: Option<Instant>) -> Self {
         Self {
             calls: 0,
             written: 0,
             read: 0,
             head_since,
             stalled_since: None,
+            http2: false,
+        }
+    }
+
+    pub(super) fn http2() -> Self {
+        Self {
+            http2: true,
+            ..Self::http1(None)
         }
     }
 
@@ -171,7 +181,7 @@ impl Watch {
     fn between_requests(&mut self, heard: bool, patience: &Patience, now: Instant) -> Verdict {
         // Before the first request of this incarnation, bytes read mean an unfinished head that hyper holds and would not give back.
         let unfinished = heard || (self.calls == 0 && self.read > 0);
-        if !unfinished {
+        if !unfinished || self.http2 {
             return Verdict::Idle;
         }
         let since = *self.head_since.get_or_insert(now);
@@ -198,7 +208,7 @@ mod tests {
     /// Ticks once a second and says at which second the verdict came.
     fn first(meter: &Meter, wanted: Verdict, mut each: impl FnMut(&Meter)) -> Option<u64> {
         let start = Instant::now();
-        let mut watch = Watch::new(None);
+        let mut watch = Watch::http1(None);
         (1..60).find(|second| {
             each(meter);
             watch.tick(meter, &patience(), start + Duration::from_secs(*second)) == wanted

@@ -198,6 +198,8 @@ struct Sorting {
     keep_alive: bool,
     /// Names that `Connection` declared to be of this hop only.
     hop: Option<String>,
+    /// The protocol switched to; means something with a 101 only.
+    upgrade: Option<HeaderValue>,
 }
 
 impl Sorting {
@@ -208,6 +210,7 @@ impl Sorting {
             chunked: false,
             keep_alive: version == 1,
             hop: None,
+            upgrade: None,
         }
     }
 
@@ -226,6 +229,13 @@ impl Sorting {
             self.put(name, value)?;
         }
         self.drop_hop();
+        if status == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(protocol) = self.upgrade.take()
+        {
+            let upgrade = HeaderValue::from_static("upgrade");
+            self.headers.insert(header::CONNECTION, upgrade);
+            self.headers.insert(header::UPGRADE, protocol);
+        }
         let framing = self.framing(status, method)?;
         Ok(Incoming {
             status,
@@ -246,6 +256,7 @@ impl Sorting {
                 }
                 self.chunked = true;
             }
+            header::UPGRADE => self.upgrade = Some(value),
             _ if is_ours(&name) => {}
             _ => {
                 self.headers.append(name, value);
