@@ -252,17 +252,17 @@ impl Body {
     /// A body that we hold whole.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self::new(match bytes.is_empty() {
-            true => Kind::Empty,
-            false => Kind::Full(bytes),
-        })
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        Self::new(Kind::Full(bytes))
     }
 
     pub(super) fn upstream(answer: Answer) -> Self {
-        Self::new(match answer.is_done() {
-            true => Kind::Empty,
-            false => Kind::Upstream(answer),
-        })
+        if answer.is_done() {
+            return Self::empty();
+        }
+        Self::new(Kind::Upstream(answer))
     }
 
     pub(super) fn tunnel(wire: Box<Wire>) -> Self {
@@ -301,7 +301,7 @@ impl Body {
     pub(super) fn take_tunnel(&mut self) -> Option<Box<Wire>> {
         match std::mem::replace(&mut self.kind, Kind::Empty) {
             Kind::Tunnel(wire) => Some(wire),
-            kind => {
+            kind @ (Kind::Empty | Kind::Full(_) | Kind::Upstream(_)) => {
                 self.kind = kind;
                 None
             }

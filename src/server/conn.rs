@@ -126,10 +126,8 @@ async fn turns<S: Service>(shared: &Rc<Shared<S>>, info: &Rc<ConnInfo>, mut io: 
             End::Closed => return,
             End::Idle(line) => {
                 (io, prefix) = (line.io, line.prefix);
-                head_since = match prefix.is_empty() {
-                    true => None,
-                    false => Some(line.head_since.unwrap_or_else(Instant::now)),
-                };
+                head_since =
+                    (!prefix.is_empty()).then(|| line.head_since.unwrap_or_else(Instant::now));
                 until = match head_since {
                     None => Instant::now() + shared.patience.keep_alive,
                     Some(since) => since + shared.patience.head,

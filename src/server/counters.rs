@@ -26,7 +26,7 @@ impl TransportMetrics {
         self.parked.load(Ordering::Relaxed)
     }
 
-    /// How many of them are tunnels (WebSockets).
+    /// How many of them are tunnels (`WebSocket`s).
     pub fn tunnels(&self) -> i64 {
         self.tunnels.load(Ordering::Relaxed)
     }

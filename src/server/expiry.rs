@@ -28,21 +28,21 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<UnixTime> {
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..0x80 => (usize::from(*first), rest),
-        _ => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if digits.len() > 4 {
-                return None;
-            }
-            let length = digits
-                .iter()
-                .fold(0usize, |sum, digit| (sum << 8) | usize::from(*digit));
-            (length, rest)
-        }
+    let (length, rest) = if *first < 0x80 {
+        (usize::from(*first), rest)
+    } else {
+        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        (big_endian(digits)?, rest)
     };
     let (contents, rest) = rest.split_at_checked(length)?;
     Some((*tag, contents, rest))
+}
+
+fn big_endian(digits: &[u8]) -> Option<usize> {
+    let value = digits
+        .iter()
+        .fold(0usize, |sum, digit| (sum << 8) | usize::from(*digit));
+    (digits.len() <= 4).then_some(value)
 }
 
 /// `UTCTime` (`YYMMDDHHMMSSZ`) or `GeneralizedTime` (`YYYYMMDDHHMMSSZ`).

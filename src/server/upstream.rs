@@ -70,10 +70,9 @@ impl Target {
     ///
     /// A file is missing or is not what it should be.
     pub fn new(spec: UpstreamSpec) -> Result<Self, TlsError> {
-        let tls = match spec.scheme == http::uri::Scheme::HTTPS {
-            true => Some(super::tls::client(&spec)?),
-            false => None,
-        };
+        let tls = (spec.scheme == http::uri::Scheme::HTTPS)
+            .then(|| super::tls::client(&spec))
+            .transpose()?;
         Ok(Self {
             authority: spec.authority.as_str().into(),
             spec,

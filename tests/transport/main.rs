@@ -1,7 +1,7 @@
 //! The transport alone, over real sockets: no policy, a service made for the test.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "tests may panic"
 )]

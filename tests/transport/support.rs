@@ -18,26 +18,26 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// Longer than anything should take, on a busy machine too.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub const fn ms(n: u64) -> Duration {
+pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
 /// What the service saw, and what holds it back.
 #[derive(Debug)]
-pub struct Seen {
-    pub calls: AtomicUsize,
-    pub bytes: AtomicUsize,
-    pub complete: AtomicUsize,
-    pub dropped: AtomicUsize,
-    pub conns: Mutex<Vec<ConnInfo>>,
+pub(crate) struct Seen {
+    pub(crate) calls: AtomicUsize,
+    pub(crate) bytes: AtomicUsize,
+    pub(crate) complete: AtomicUsize,
+    pub(crate) dropped: AtomicUsize,
+    pub(crate) conns: Mutex<Vec<ConnInfo>>,
     /// `/slow` takes one permit before it answers.
-    pub gate: Semaphore,
+    pub(crate) gate: Semaphore,
 }
 
 impl Seen {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             calls: AtomicUsize::default(),
             bytes: AtomicUsize::default(),
@@ -48,11 +48,11 @@ impl Seen {
         })
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    pub fn dropped(&self) -> usize {
+    pub(crate) fn dropped(&self) -> usize {
         self.dropped.load(Ordering::SeqCst)
     }
 }
@@ -152,12 +152,12 @@ fn refuse(status: u16, text: &str) -> Response<Body> {
 }
 
 /// A gateway on a free port, with short times.
-pub struct Setup {
-    pub listen: ListenSpec,
-    pub tick: Duration,
-    pub target: Option<Arc<Target>>,
-    pub limit: u64,
-    pub pause: Duration,
+pub(crate) struct Setup {
+    pub(crate) listen: ListenSpec,
+    pub(crate) tick: Duration,
+    pub(crate) target: Option<Arc<Target>>,
+    pub(crate) limit: u64,
+    pub(crate) pause: Duration,
 }
 
 impl Default for Setup {
@@ -176,14 +176,14 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn to(spec: UpstreamSpec) -> Self {
+    pub(crate) fn to(spec: UpstreamSpec) -> Self {
         Self {
             target: Some(Arc::new(Target::new(spec).unwrap())),
             ..Self::default()
         }
     }
 
-    pub fn start(self) -> (Running, Arc<Seen>) {
+    pub(crate) fn start(self) -> (Running, Arc<Seen>) {
         let seen = Seen::new();
         let mut transport = Transport::new(self.listen);
         transport.tick = self.tick;
@@ -201,7 +201,7 @@ impl Setup {
 }
 
 /// An upstream on this address with test-sized patience.
-pub fn upstream_spec(address: std::net::SocketAddr) -> UpstreamSpec {
+pub(crate) fn upstream_spec(address: std::net::SocketAddr) -> UpstreamSpec {
     UpstreamSpec {
         scheme: http::uri::Scheme::HTTP,
         host: address.ip().to_string(),
@@ -216,37 +216,37 @@ pub fn upstream_spec(address: std::net::SocketAddr) -> UpstreamSpec {
 }
 
 /// A byte stream with the little of HTTP that a test wants.
-pub struct Peer<T> {
-    pub io: T,
+pub(crate) struct Peer<T> {
+    pub(crate) io: T,
     read: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
-pub async fn connect(running: &Running) -> Peer<TcpStream> {
+pub(crate) async fn connect(running: &Running) -> Peer<TcpStream> {
     Peer::new(TcpStream::connect(running.address()).await.unwrap())
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
-    pub fn new(io: T) -> Self {
+    pub(crate) fn new(io: T) -> Self {
         Self {
             io,
             read: Vec::new(),
         }
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.io.write_all(bytes.as_ref()).await.unwrap();
         self.io.flush().await.unwrap();
     }
 
     /// One message head, without its empty line; `None` at the end of the stream.
-    pub async fn head(&mut self) -> Option<String> {
+    pub(crate) async fn head(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.read.windows(4).position(|w| w == b"\r\n\r\n") {
                 let rest = self.read.split_off(end + 4);
@@ -266,20 +266,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
     }
 
     /// One response with a body of known length.
-    pub async fn answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
         let head = self.head().await?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let body = self.exactly(content_length(&head)).await;
         Some(Answer { status, head, body })
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: a.test\r\n\r\n"))
             .await;
         self.answer().await.unwrap()
     }
 
-    pub async fn exactly(&mut self, n: usize) -> String {
+    pub(crate) async fn exactly(&mut self, n: usize) -> String {
         while self.read.len() < n {
             assert!(self.fill().await, "ended after {:?}", self.read);
         }
@@ -288,14 +288,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
     }
 
     /// Everything until the stream ends, and whether it ended cleanly.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         while self.fill().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
     /// More bytes; false at the end, reset or not.
     async fn fill(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         let n = timeout(DEADLINE, self.io.read(&mut buffer))
             .await
             .expect("deadline");
@@ -305,7 +305,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
     }
 }
 
-pub fn content_length(head: &str) -> usize {
+pub(crate) fn content_length(head: &str) -> usize {
     let line = head
         .lines()
         .find_map(|l| l.strip_prefix("content-length: "));
@@ -313,7 +313,7 @@ pub fn content_length(head: &str) -> usize {
 }
 
 /// Waits until something is so.
-pub async fn until(what: &str, is: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, is: impl Fn() -> bool) {
     let wait = async {
         while !is() {
             tokio::time::sleep(ms(5)).await;
@@ -323,7 +323,7 @@ pub async fn until(what: &str, is: impl Fn() -> bool) {
 }
 
 /// An upstream that plays `script(n, connection)` for its n-th connection.
-pub async fn scripted<F, Fut>(script: F) -> UpstreamSpec
+pub(crate) async fn scripted<F, Fut>(script: F) -> UpstreamSpec
 where
     F: Fn(usize, Peer<TcpStream>) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,

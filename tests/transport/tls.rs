@@ -251,13 +251,13 @@ async fn certificates_are_loaded_again_and_a_broken_one_changes_nothing() {
     assert!(expires.0 > 1_700_000_000);
     assert_eq!(tls.certificates()[0].name, "a.pem");
     std::fs::write(&files.key, "junk").unwrap();
-    tls.reload(&[files.clone()]).unwrap_err();
+    tls.reload(std::slice::from_ref(&files)).unwrap_err();
     assert_eq!(leaf(&ca.client(&running, "a.test", &[]).await), old);
     // A key that belongs to another certificate.
     std::fs::copy(ca.files("b", &["a.test"]).key, &files.key).unwrap();
-    tls.reload(&[files.clone()]).unwrap_err();
+    tls.reload(std::slice::from_ref(&files)).unwrap_err();
     let files = ca.files("a", &["a.test"]);
-    tls.reload(&[files.clone()]).unwrap();
+    tls.reload(std::slice::from_ref(&files)).unwrap();
     let new = leaf(&ca.client(&running, "a.test", &[]).await);
     assert_eq!(new, read(&files.certificate));
     assert_ne!(new, old);

@@ -1,4 +1,4 @@
-//! WebSockets: after the 101, bytes both ways, and an end at shutdown.
+//! Upgraded connections: after the 101, bytes both ways, and an end at shutdown.
 
 use crate::support::{Setup, connect, scripted, until};
 

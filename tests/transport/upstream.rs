@@ -9,6 +9,8 @@ use crate::support::{Peer, Setup, connect, ms, scripted, until, upstream_spec};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
+const CHUNKS: &str = "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+
 /// Answers everything, and counts connections.
 async fn counting(
     answer: &'static str,
@@ -70,19 +72,12 @@ async fn every_framing_reads_the_same() {
         for _ in 0..2 {
             client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
             let head = client.head().await.unwrap();
-            let body = match head.contains("transfer-encoding") {
-                true => {
-                    client
-                        .exactly("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n".len())
-                        .await
-                }
-                false => client.exactly(5).await,
+            let body = if head.contains("transfer-encoding") {
+                client.exactly(CHUNKS.len()).await
+            } else {
+                client.exactly(5).await
             };
-            assert_eq!(
-                body.replace("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "hello"),
-                "hello",
-                "{answer}"
-            );
+            assert_eq!(body.replace(CHUNKS, "hello"), "hello", "{answer}");
         }
         let wanted = if reused { 1 } else { 2 };
         assert_eq!(count.load(Ordering::SeqCst), wanted, "{answer}");

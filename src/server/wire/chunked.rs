@@ -154,10 +154,10 @@ pub(super) fn take(buffer: &mut BytesMut, left: u64) -> Option<Bytes> {
 /// One line without its CRLF, once it is complete; longer than `limit` is an error.
 fn line(buffer: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, FramingError> {
     let Some(end) = buffer.iter().position(|b| *b == b'\n') else {
-        return match buffer.len() > limit.saturating_add(1) {
-            true => Err(FramingError::Chunk),
-            false => Ok(None),
-        };
+        if buffer.len() > limit.saturating_add(1) {
+            return Err(FramingError::Chunk);
+        }
+        return Ok(None);
     };
     let mut line = buffer.split_to(end.saturating_add(1));
     line.truncate(end);

@@ -48,10 +48,10 @@ pub enum FramingError {
 
 impl From<httparse::Error> for FramingError {
     fn from(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::TooManyHeaders => Self::TooLarge,
-            _ => Self::Head,
+        if error == httparse::Error::TooManyHeaders {
+            return Self::TooLarge;
         }
+        Self::Head
     }
 }
 
@@ -115,7 +115,7 @@ impl Wire {
             answered: false,
             broken: false,
             reused: false,
-            timer: Box::pin(sleep_until(Instant::now() + Duration::from_secs(3600))),
+            timer: Box::pin(sleep_until(Instant::now() + UNARMED)),
             deadline: None,
         }
     }
@@ -176,10 +176,10 @@ impl Wire {
         reading: &mut Reading<'_>,
         patience: Duration,
     ) -> Poll<Result<Incoming, WireError>> {
-        let sent = match self.poll_upload(cx) {
-            Poll::Ready(Err(error @ WireError::Body(_))) => return Poll::Ready(Err(error)),
-            sent => sent,
-        };
+        let sent = self.poll_upload(cx);
+        if matches!(sent, Poll::Ready(Err(WireError::Body(_)))) {
+            return sent.map(|sent| Err(sent.err().unwrap_or(WireError::Closed)));
+        }
         // The response may come before the request is out, or although sending failed.
         match self.poll_head(cx, reading) {
             Poll::Ready(Err(WireError::Closed)) if matches!(sent, Poll::Ready(Err(_))) => {
@@ -307,7 +307,7 @@ impl Wire {
             Poll::Pending => self
                 .poll_patience(cx, patience)
                 .map(|error| Some(Err(error))),
-            done => {
+            done @ Poll::Ready(_) => {
                 self.deadline = None;
                 done
             }
@@ -404,19 +404,21 @@ impl Wire {
         }
     }
 
+    fn arm(&mut self, patience: Duration) -> Instant {
+        if let Some(deadline) = self.deadline {
+            return deadline;
+        }
+        let deadline = Instant::now() + patience;
+        self.deadline = Some(deadline);
+        if self.timer.deadline() > deadline || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(deadline);
+        }
+        deadline
+    }
+
     /// Ready when the peer has been silent for `patience` since the last progress.
     fn poll_patience(&mut self, cx: &mut Context<'_>, patience: Duration) -> Poll<WireError> {
-        let deadline = match self.deadline {
-            Some(deadline) => deadline,
-            None => {
-                let deadline = Instant::now() + patience;
-                self.deadline = Some(deadline);
-                if self.timer.deadline() > deadline || self.timer.is_elapsed() {
-                    self.timer.as_mut().reset(deadline);
-                }
-                deadline
-            }
-        };
+        let deadline = self.arm(patience);
         loop {
             ready!(self.timer.as_mut().poll(cx));
             if Instant::now() >= deadline {
@@ -442,10 +444,10 @@ impl Reading<'_> {
             return Ok(false);
         }
         if status == StatusCode::SWITCHING_PROTOCOLS {
-            return match self.upgrade {
-                true => Ok(false),
-                false => Err(FramingError::Unexpected),
-            };
+            return self
+                .upgrade
+                .then_some(false)
+                .ok_or(FramingError::Unexpected);
         }
         self.informational = self.informational.saturating_add(1);
         if self.informational > INFORMATIONAL {
@@ -455,6 +457,8 @@ impl Reading<'_> {
     }
 }
 
+/// Where a timer points that nothing has armed yet; it only ever fires early.
+const UNARMED: Duration = Duration::from_hours(1);
 const SMALL: usize = 8 * 1024;
 const LARGE: usize = 64 * 1024;
 const MIN_READ: usize = 1024;
