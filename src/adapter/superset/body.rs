@@ -94,38 +94,6 @@ impl Fence<'_> {
         }
     }
 
-    /// `dashboard_id`, `form_data` and `force` of the query, which the page sends along and Superset's Jinja may read.
-    ///
-    /// # Errors
-    /// `resource_denied`, `request_malformed`.
-    pub(super) fn query(&self, query: &Query<'_>) -> Result<(), Denial> {
-        let mut seen = [false; 3];
-        for pair in query.pairs() {
-            let value = pair.value.as_deref().unwrap_or_default();
-            let (slot, good) = match &*pair.name {
-                "dashboard_id" => (0, number(value) == Some(self.dashboard)),
-                "force" => (1, matches!(value, "true" | "false")),
-                "form_data" => (2, is_slice(value)),
-                _ => continue,
-            };
-            let twice = seen
-                .get_mut(slot)
-                .is_none_or(|seen| std::mem::replace(seen, true));
-            if twice || !good {
-                let refusal = if slot == 0 && !twice {
-                    Refusal::ResourceDenied
-                } else {
-                    Refusal::RequestMalformed
-                };
-                return Err(Denial {
-                    refusal,
-                    detail: Some(Cow::Owned(pair.name.clone().into_owned())),
-                });
-            }
-        }
-        Ok(())
-    }
-
     fn request(&self, body: &[u8]) -> Result<String, Denial> {
         if !is_strict(body) {
             return Err(because(
@@ -274,6 +242,38 @@ impl Fence<'_> {
             _ => Err(because(Refusal::RequestMalformed, "result_format")),
         }
     }
+}
+
+/// `dashboard_id`, `form_data` and `force` of the query, which the page sends along and Superset's Jinja may read.
+///
+/// # Errors
+/// `resource_denied`, `request_malformed`.
+pub(super) fn pin_query(dashboard: u64, query: &Query<'_>) -> Result<(), Denial> {
+    let mut seen = [false; 3];
+    for pair in query.pairs() {
+        let value = pair.value.as_deref().unwrap_or_default();
+        let (slot, good) = match &*pair.name {
+            "dashboard_id" => (0, number(value) == Some(dashboard)),
+            "force" => (1, matches!(value, "true" | "false")),
+            "form_data" => (2, is_slice(value)),
+            _ => continue,
+        };
+        let twice = seen
+            .get_mut(slot)
+            .is_none_or(|seen| std::mem::replace(seen, true));
+        if twice || !good {
+            let refusal = if slot == 0 && !twice {
+                Refusal::ResourceDenied
+            } else {
+                Refusal::RequestMalformed
+            };
+            return Err(Denial {
+                refusal,
+                detail: Some(Cow::Owned(pair.name.clone().into_owned())),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A field of a urlencoded form.

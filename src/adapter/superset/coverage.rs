@@ -69,7 +69,12 @@ impl Coverage {
     /// Of dashboard and datasets, held against the rules of the tests.
     #[cfg(test)]
     pub(super) fn of_test(dashboard: u64, datasets: &[u64]) -> Self {
-        Self::of(dashboard, datasets.to_vec(), &super::testing::spec().rules, Duration::ZERO)
+        Self::of(
+            dashboard,
+            datasets.to_vec(),
+            &super::testing::spec().rules,
+            Duration::ZERO,
+        )
     }
 
     fn of(dashboard: u64, mut datasets: Vec<u64>, rules: &[Rule], valid_for: Duration) -> Self {

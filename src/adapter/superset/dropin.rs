@@ -279,7 +279,7 @@ impl Desk<'_> {
 }
 
 /// What Superset grants by default (`GUEST_TOKEN_JWT_EXP_SECONDS`).
-const DEFAULT_TTL: Duration = Duration::from_secs(300);
+const DEFAULT_TTL: Duration = Duration::from_mins(5);
 
 fn lifetime(wanted: Option<u64>, longest: Duration) -> Result<i64, Failure> {
     let seconds = wanted.unwrap_or_else(|| DEFAULT_TTL.min(longest).as_secs());
@@ -301,7 +301,7 @@ fn token_id() -> Result<String, Failure> {
             Refusal::Overloaded.message().to_owned(),
         )
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 fn wrong_key() -> Failure {

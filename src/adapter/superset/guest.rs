@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_guest_token_is_what_superset_reads() {
-        let mint = Mint::new(b"secret", "superset-embed", Duration::from_secs(60));
+        let mint = Mint::new(b"secret", "superset-embed", Duration::from_mins(1));
         let id = DashboardId::parse("B7B1D3A0-7C55-4F0E-9A3C-0F5E9D2C1A11").unwrap();
         let rules = [
             RlsRule {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_token_without_rules_is_never_minted() {
-        let mint = Mint::new(b"secret", "superset-embed", Duration::from_secs(60));
+        let mint = Mint::new(b"secret", "superset-embed", Duration::from_mins(1));
         let id = DashboardId::parse("b7b1d3a0-7c55-4f0e-9a3c-0f5e9d2c1a11").unwrap();
         assert_eq!(
             mint.token("v", &id, &[], UnixTime(0)).unwrap_err(),

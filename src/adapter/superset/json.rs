@@ -119,7 +119,7 @@ impl<'de> Visitor<'de> for Walk {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let depth = self.deeper()?;
-        while items.next_element_seed(Walk(depth))?.is_some() {}
+        while items.next_element_seed(Self(depth))?.is_some() {}
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for Walk {
             if !seen.insert(name.0) {
                 return Err(A::Error::custom("a key stands twice"));
             }
-            map.next_value_seed(Walk(depth))?;
+            map.next_value_seed(Self(depth))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ mod testing;
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use body::form_field;
 pub use coverage::Coverage;
@@ -35,6 +35,7 @@ use crate::gate::{
     policy::{Denial, Permit},
     refusal::Refusal,
     request::{RequestView, UnixTime},
+    resource::Scopes,
     route::{Access, Action, Route},
     token::Claims,
 };
@@ -48,10 +49,8 @@ pub struct Superset {
 /// What a request becomes on its way to Superset.
 #[derive(Debug)]
 pub struct SupersetPlan {
-    /// Header fields to set, in place of all of the same name; to be applied after [`Self::REMOVED`] were taken away.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body to send instead of the viewer's; `None`: there is none to send.
-    pub body: Option<Vec<u8>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Option<Vec<u8>>,
 }
 
 impl SupersetPlan {
@@ -63,6 +62,23 @@ impl SupersetPlan {
         GUEST_TOKEN,
         HeaderName::from_static("x-csrftoken"),
     ];
+
+    /// Makes the upstream's header fields of the viewer's; what comes back is the whole body to send, empty for most.
+    pub fn apply(self, headers: &mut HeaderMap) -> Vec<u8> {
+        for name in Self::REMOVED
+            .iter()
+            .chain(&[header::CONTENT_LENGTH, header::TRANSFER_ENCODING])
+        {
+            headers.remove(name);
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        if let Some(body) = &self.body {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        self.body.unwrap_or_default()
+    }
 }
 
 impl Superset {
@@ -122,6 +138,28 @@ impl Superset {
             coverage,
         }
         .plan(self)
+    }
+
+    /// The body of a chart request as it may go on, and its media type.
+    ///
+    /// # Errors
+    /// `body_unsupported` and `request_malformed` for what has no single reading; `resource_denied` for another dashboard, dataset or kind of result;
+    /// `scope_denied` for an export without scope `download`.
+    pub fn pin(
+        &self,
+        coverage: &Coverage,
+        scope: &Scopes,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(HeaderValue, Vec<u8>), Denial> {
+        let fence = Fence {
+            dashboard: coverage.checked(self.spec.danger_uncovered_datasets)?,
+            coverage,
+            scope,
+            spec: &self.spec,
+        };
+        let media = Media::of(headers)?;
+        Ok((media.content_type(), fence.pass(media, body)?))
     }
 
     /// Answers a route whose action is [`Action::Local`]. `params` are the site's.
@@ -247,17 +285,11 @@ impl Ask<'_, '_> {
             return Err(denied("another dashboard"));
         }
         if self.kind == Kind::ChartData {
-            let fence = Fence {
-                dashboard,
-                coverage,
-                scope: &claims.scope,
-                spec: &superset.spec,
-            };
-            fence.query(self.req.query)?;
-            let media = Media::of(self.req.headers)?;
-            plan.body = Some(fence.pass(media, self.body.unwrap_or_default())?);
-            plan.headers
-                .push((header::CONTENT_TYPE, media.content_type()));
+            body::pin_query(dashboard, self.req.query)?;
+            let sent = self.body.unwrap_or_default();
+            let (kind, pinned) = superset.pin(coverage, &claims.scope, self.req.headers, sent)?;
+            plan.headers.push((header::CONTENT_TYPE, kind));
+            plan.body = Some(pinned);
         }
         plan.headers.push((
             GUEST_TOKEN,

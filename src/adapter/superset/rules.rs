@@ -167,7 +167,7 @@ fn literal(clause: &mut String, scalar: &Scalar) -> Result<(), ()> {
                 && !text.contains("{%")
                 && !text.contains("{#") =>
         {
-            quote(clause, text)
+            quote(clause, text);
         }
         Type::Uuid if shaped(text, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh") => quote(clause, text),
         Type::Boolean | Type::Date | Type::Integer | Type::Number | Type::String | Type::Uuid => {
@@ -286,7 +286,7 @@ impl Template<'_> {
             ')' => {
                 self.depth = self.depth.checked_sub(1).ok_or(RuleError::Shape(
                     "a parenthesis is closed that was not opened",
-                ))?
+                ))?;
             }
             '\'' | '"' | '`' => return Ok(Some(character)),
             _ => {}

@@ -37,9 +37,9 @@ pub struct SupersetSpec {
 
 impl SupersetSpec {
     /// Default of `guest_ttl`.
-    pub const GUEST_TTL: Duration = Duration::from_secs(60);
+    pub const GUEST_TTL: Duration = Duration::from_mins(1);
     /// Default of `coverage_ttl`.
-    pub const COVERAGE_TTL: Duration = Duration::from_secs(300);
+    pub const COVERAGE_TTL: Duration = Duration::from_mins(5);
     /// Default of `max_queries`.
     pub const MAX_QUERIES: usize = 20;
     /// Default of `max_rows`.

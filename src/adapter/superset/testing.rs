@@ -50,7 +50,7 @@ pub(super) fn spec() -> SupersetSpec {
                 iss: Some("app".into()),
                 audience: Some("embedgate".into()),
                 claims: ClaimNames::default(),
-                max_lifetime: Duration::from_secs(600),
+                max_lifetime: Duration::from_mins(10),
             },
         }),
         max_queries: 3,

@@ -1,14 +1,17 @@
 use http::{HeaderMap, Method, StatusCode};
 
 use super::{testing::*, *};
-use crate::gate::{host::Host, path::NormalPath, query::Query, resource::{Resource, Scopes}};
+use crate::gate::{host::Host, path::NormalPath, query::Query, resource::Resource};
 
 fn claims(resources: &[&str], scope: &str) -> Claims {
     Claims {
         viewer: "viewer-1".into(),
         tenant: None,
         token_id: None,
-        resources: resources.iter().map(|text| Resource::parse(text).unwrap()).collect(),
+        resources: resources
+            .iter()
+            .map(|text| Resource::parse(text).unwrap())
+            .collect(),
         params: serde_json::Map::new(),
         scope: Scopes::parse(scope),
         origin: None,
@@ -29,19 +32,40 @@ struct Scene {
     body: Option<&'static str>,
 }
 
-fn plan_as(claims: Option<&Claims>, coverage: Option<&Coverage>, scene: &Scene) -> Result<SupersetPlan, Refusal> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let req = RequestView {
+fn request<'a>(
+    host: &'a Host<'a>,
+    path: &'a NormalPath<'a>,
+    query: &'a Query<'a>,
+    headers: &'a HeaderMap,
+) -> RequestView<'a> {
+    RequestView {
         method: &Method::GET,
-        host: &Host::parse("bi.example.com").unwrap(),
+        host,
         secure: true,
-        path: &NormalPath::parse("/x").unwrap(),
-        query: &Query::parse(scene.query).unwrap(),
-        headers: &headers,
+        path,
+        query,
+        headers,
         client: [127, 0, 0, 1].into(),
         now: UnixTime(1_000),
-    };
+    }
+}
+
+fn plan_as(
+    claims: Option<&Claims>,
+    coverage: Option<&Coverage>,
+    scene: &Scene,
+) -> Result<SupersetPlan, Refusal> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let (host, path) = (
+        Host::parse("bi.example.com").unwrap(),
+        NormalPath::parse("/x").unwrap(),
+    );
+    let query = Query::parse(scene.query).unwrap();
+    let req = request(&host, &path, &query, &headers);
     let values = values();
     let ask = Ask {
         kind: scene.kind,
@@ -67,25 +91,67 @@ fn scene(kind: Kind, captures: &[(&'static str, &'static str)]) -> Scene {
 #[test]
 fn the_surface_is_the_list_that_was_proven() {
     let routes = surface(&spec());
-    let listed: Vec<_> = routes.iter().map(|route| (route.methods[0].as_str(), &*route.pattern, route.access, route.action)).collect();
-    use {Access::{Public, Viewer}, Action::{Local, NoContent, Proxy}};
+    let listed: Vec<_> = routes
+        .iter()
+        .map(|route| {
+            (
+                route.methods[0].as_str(),
+                &*route.pattern,
+                route.access,
+                route.action,
+            )
+        })
+        .collect();
     assert_eq!(
         listed,
         [
-            ("GET", "/embedded/{uuid}", Public, Proxy),
-            ("GET", "/static/*", Public, Proxy),
-            ("GET", "/api/v1/me/roles/", Viewer, Proxy),
-            ("GET", "/api/v1/dashboard/{id}", Viewer, Proxy),
-            ("GET", "/api/v1/dashboard/{id}/charts", Viewer, Proxy),
-            ("GET", "/api/v1/dashboard/{id}/datasets", Viewer, Proxy),
-            ("POST", "/api/v1/chart/data", Viewer, Proxy),
-            ("POST", "/superset/log/", Public, NoContent),
-            ("POST", "/api/v1/security/guest_token/", Public, Local(1)),
-            ("POST", "/api/v1/security/login", Public, Local(2)),
-            ("GET", "/api/v1/security/csrf_token/", Public, Local(3)),
+            ("GET", "/embedded/{uuid}", Access::Public, Action::Proxy),
+            ("GET", "/static/*", Access::Public, Action::Proxy),
+            ("GET", "/api/v1/me/roles/", Access::Viewer, Action::Proxy),
+            (
+                "GET",
+                "/api/v1/dashboard/{id}",
+                Access::Viewer,
+                Action::Proxy
+            ),
+            (
+                "GET",
+                "/api/v1/dashboard/{id}/charts",
+                Access::Viewer,
+                Action::Proxy
+            ),
+            (
+                "GET",
+                "/api/v1/dashboard/{id}/datasets",
+                Access::Viewer,
+                Action::Proxy
+            ),
+            ("POST", "/api/v1/chart/data", Access::Viewer, Action::Proxy),
+            ("POST", "/superset/log/", Access::Public, Action::NoContent),
+            (
+                "POST",
+                "/api/v1/security/guest_token/",
+                Access::Public,
+                Action::Local(1)
+            ),
+            (
+                "POST",
+                "/api/v1/security/login",
+                Access::Public,
+                Action::Local(2)
+            ),
+            (
+                "GET",
+                "/api/v1/security/csrf_token/",
+                Access::Public,
+                Action::Local(3)
+            ),
         ]
     );
-    let bare = SupersetSpec { backend: None, ..spec() };
+    let bare = SupersetSpec {
+        backend: None,
+        ..spec()
+    };
     assert_eq!(surface(&bare).len(), 8, "no service key, no endpoint");
     assert!(routes.iter().all(|route| route.query_allow.is_some()));
 }
@@ -93,7 +159,12 @@ fn the_surface_is_the_list_that_was_proven() {
 #[test]
 fn a_pinned_request_carries_a_guest_token_and_the_constant_referer() {
     let coverage = Coverage::of_test(7, &[1]);
-    let plan = plan_as(Some(&granted()), Some(&coverage), &scene(Kind::Dashboard, &[("id", "7")])).unwrap();
+    let plan = plan_as(
+        Some(&granted()),
+        Some(&coverage),
+        &scene(Kind::Dashboard, &[("id", "7")]),
+    )
+    .unwrap();
     let names: Vec<_> = plan.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["referer", "x-guesttoken"]);
     assert!(plan.headers[1].1.is_sensitive() && plan.body.is_none());
@@ -101,14 +172,49 @@ fn a_pinned_request_carries_a_guest_token_and_the_constant_referer() {
 }
 
 #[test]
+fn nothing_of_the_viewers_that_superset_would_believe_goes_on() {
+    let coverage = Coverage::of_test(7, &[1]);
+    let plan = plan_as(Some(&granted()), Some(&coverage), &scene(Kind::Me, &[])).unwrap();
+    let mut headers = HeaderMap::new();
+    for name in [
+        "authorization",
+        "cookie",
+        "origin",
+        "x-csrftoken",
+        "x-guesttoken",
+        "x-guesttoken",
+        "referer",
+        "content-length",
+    ] {
+        headers.append(name, HeaderValue::from_static("theirs"));
+    }
+    headers.append("accept-encoding", HeaderValue::from_static("zstd"));
+    assert!(plan.apply(&mut headers).is_empty());
+    assert!(
+        headers.values().all(|value| value != "theirs"),
+        "{headers:?}"
+    );
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept-encoding", "referer", "x-guesttoken"]);
+}
+
+#[test]
 fn another_dashboard_is_refused() {
     let coverage = Coverage::of_test(7, &[1]);
     for id in ["8", "07", "7%20", "accounts", UUID, ""] {
-        let refused = plan_as(Some(&granted()), Some(&coverage), &scene(Kind::Dashboard, &[("id", id)]));
+        let refused = plan_as(
+            Some(&granted()),
+            Some(&coverage),
+            &scene(Kind::Dashboard, &[("id", id)]),
+        );
         assert_eq!(refused.unwrap_err(), Refusal::ResourceDenied, "{id}");
     }
     let uncovered = Coverage::of_test(7, &[1, 2]);
-    assert_eq!(plan_as(Some(&granted()), Some(&uncovered), &scene(Kind::Me, &[])).unwrap_err(), Refusal::ResourceDenied);
+    assert_eq!(
+        plan_as(Some(&granted()), Some(&uncovered), &scene(Kind::Me, &[])).unwrap_err(),
+        Refusal::ResourceDenied
+    );
 }
 
 #[test]
@@ -117,18 +223,35 @@ fn a_token_grants_exactly_one_dashboard_by_uuid() {
     let own = format!("dashboard:{UUID}");
     let upper = format!("dashboard:{}", UUID.to_uppercase());
     let superset = superset();
-    for resources in [&["report:x"][..], &[&own, other], &["dashboard:1"], &[other]] {
+    for resources in [
+        &["report:x"][..],
+        &[&own, other],
+        &["dashboard:1"],
+        &[other],
+    ] {
         let refused = superset.dashboard(&claims(resources, "view")).unwrap_err();
         assert_eq!(refused.refusal, Refusal::ResourceDenied, "{resources:?}");
     }
-    assert_eq!(superset.dashboard(&claims(&[&upper], "view")).unwrap().as_str(), UUID);
+    assert_eq!(
+        superset
+            .dashboard(&claims(&[&upper], "view"))
+            .unwrap()
+            .as_str(),
+        UUID
+    );
 }
 
 #[test]
 fn without_viewer_or_coverage_nothing_is_minted() {
     let coverage = Coverage::of_test(7, &[1]);
-    assert_eq!(plan_as(None, Some(&coverage), &scene(Kind::Me, &[])).unwrap_err(), Refusal::TokenMissing);
-    assert_eq!(plan_as(Some(&granted()), None, &scene(Kind::Me, &[])).unwrap_err(), Refusal::UpstreamFailed);
+    assert_eq!(
+        plan_as(None, Some(&coverage), &scene(Kind::Me, &[])).unwrap_err(),
+        Refusal::TokenMissing
+    );
+    assert_eq!(
+        plan_as(Some(&granted()), None, &scene(Kind::Me, &[])).unwrap_err(),
+        Refusal::UpstreamFailed
+    );
 }
 
 #[test]
@@ -136,41 +259,66 @@ fn only_the_sites_pages_are_served_and_without_a_token() {
     let plan = plan_as(None, None, &scene(Kind::Page, &[("uuid", UUID)])).unwrap();
     assert_eq!(plan.headers.len(), 1);
     for other in ["5d2f6c1e-0d3b-4f6a-8a51-3c9e7b1f2d22", "1", ""] {
-        assert_eq!(plan_as(None, None, &scene(Kind::Page, &[("uuid", other)])).unwrap_err(), Refusal::RouteDenied, "{other}");
+        assert_eq!(
+            plan_as(None, None, &scene(Kind::Page, &[("uuid", other)])).unwrap_err(),
+            Refusal::RouteDenied,
+            "{other}"
+        );
     }
 }
 
 #[test]
 fn a_chart_request_is_held_against_body_and_query() {
     let coverage = Coverage::of_test(7, &[1]);
-    let body = r#"{"datasource":{"id":1,"type":"table"},"queries":[{}],"form_data":{"dashboardId":7}}"#;
-    let mut chart = Scene { body: Some(body), query: "dashboard_id=7", ..scene(Kind::ChartData, &[]) };
+    let body =
+        r#"{"datasource":{"id":1,"type":"table"},"queries":[{}],"form_data":{"dashboardId":7}}"#;
+    let mut chart = Scene {
+        body: Some(body),
+        query: "dashboard_id=7",
+        ..scene(Kind::ChartData, &[])
+    };
     let plan = plan_as(Some(&granted()), Some(&coverage), &chart).unwrap();
     assert_eq!(plan.body.as_deref(), Some(body.as_bytes()));
     chart.query = "dashboard_id=8";
-    assert_eq!(plan_as(Some(&granted()), Some(&coverage), &chart).unwrap_err(), Refusal::ResourceDenied);
-    chart = Scene { body: None, query: "", ..chart };
-    assert_eq!(plan_as(Some(&granted()), Some(&coverage), &chart).unwrap_err(), Refusal::BodyUnsupported);
+    assert_eq!(
+        plan_as(Some(&granted()), Some(&coverage), &chart).unwrap_err(),
+        Refusal::ResourceDenied
+    );
+    chart = Scene {
+        body: None,
+        query: "",
+        ..chart
+    };
+    assert_eq!(
+        plan_as(Some(&granted()), Some(&coverage), &chart).unwrap_err(),
+        Refusal::BodyUnsupported
+    );
 }
 
 #[test]
 fn no_service_key_no_local_answers() {
-    let bare = Superset::new(SupersetSpec { backend: None, ..spec() });
-    let req = RequestView {
-        method: &Method::POST,
-        host: &Host::parse("bi.example.com").unwrap(),
-        secure: true,
-        path: &NormalPath::parse("/x").unwrap(),
-        query: &Query::default(),
-        headers: &HeaderMap::new(),
-        client: [127, 0, 0, 1].into(),
-        now: UnixTime(0),
-    };
-    assert_eq!(bare.local(surface::LOCAL_GUEST_TOKEN, &req, b"{}", &[]).status, StatusCode::NOT_FOUND);
+    let bare = Superset::new(SupersetSpec {
+        backend: None,
+        ..spec()
+    });
+    let (host, path) = (
+        Host::parse("bi.example.com").unwrap(),
+        NormalPath::parse("/x").unwrap(),
+    );
+    let (query, headers) = (Query::default(), HeaderMap::new());
+    let req = request(&host, &path, &query, &headers);
+    assert_eq!(
+        bare.local(surface::LOCAL_GUEST_TOKEN, &req, b"{}", &[])
+            .status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[test]
 fn secrets_do_not_show() {
     let shown = format!("{:?}", superset());
-    assert!(!shown.contains("guest-secret") && !shown.contains(KEY), "{shown}");
+    assert!(
+        !shown.contains("guest-secret") && !shown.contains(KEY),
+        "{shown}"
+    );
 }

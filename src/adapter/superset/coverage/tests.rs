@@ -61,13 +61,19 @@ fn asks_for_the_page_the_metadata_and_the_datasets_and_no_rows() {
     let (second, pending) = call(superset.resume(pending, ok(PAGE_BODY), now).unwrap());
     assert_eq!(second.path, "/api/v1/dashboard/7");
     let token = second.headers[GUEST_TOKEN].to_str().unwrap();
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
     let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["rls_rules"], json!([{"clause": "1 = 0"}]));
 
     let (third, pending) = call(superset.resume(pending, ok(&metadata(&[1])), now).unwrap());
     assert_eq!(third.path, "/api/v1/dashboard/7/datasets");
-    let coverage = done(superset.resume(pending, ok(r#"{"result": [{"id": 1, "sql": null}]}"#), now).unwrap());
+    let coverage = done(
+        superset
+            .resume(pending, ok(r#"{"result": [{"id": 1, "sql": null}]}"#), now)
+            .unwrap(),
+    );
     assert_eq!(coverage.checked(false), Ok(7));
     assert!(coverage.holds(1) && !coverage.holds(2));
     assert_eq!(coverage.valid_for(), SupersetSpec::COVERAGE_TTL);
@@ -75,11 +81,17 @@ fn asks_for_the_page_the_metadata_and_the_datasets_and_no_rows() {
 
 #[test]
 fn a_dataset_without_a_rule_is_refused_by_number() {
-    for (filters, charts) in [(&[1][..], "[{\"id\":1},{\"id\":5},{\"id\":2}]"), (&[5, 2][..], "[{\"id\":1}]")] {
+    for (filters, charts) in [
+        (&[1][..], "[{\"id\":1},{\"id\":5},{\"id\":2}]"),
+        (&[5, 2][..], "[{\"id\":1}]"),
+    ] {
         let coverage = learn(&metadata(filters), &format!("{{\"result\":{charts}}}")).unwrap();
         let denial = coverage.checked(false).unwrap_err();
         assert_eq!(denial.refusal, Refusal::ResourceDenied);
-        assert_eq!(denial.detail.as_deref(), Some("no rule covers dataset 2, 5"));
+        assert_eq!(
+            denial.detail.as_deref(),
+            Some("no rule covers dataset 2, 5")
+        );
         assert_eq!(coverage.checked(true), Ok(7), "danger_uncovered_datasets");
     }
 }
@@ -93,7 +105,10 @@ fn an_unknown_dashboard_is_remembered_shortly() {
         body: b"",
     };
     let coverage = done(superset.resume(pending, missing, UnixTime(0)).unwrap());
-    assert_eq!(coverage.checked(true).unwrap_err().refusal, Refusal::ResourceDenied);
+    assert_eq!(
+        coverage.checked(true).unwrap_err().refusal,
+        Refusal::ResourceDenied
+    );
     assert_eq!(coverage.valid_for(), Duration::from_secs(10));
 }
 
@@ -111,7 +126,11 @@ fn a_refusal_of_superset_says_what_to_look_at() {
         assert_eq!(error.refusal(), Refusal::UpstreamFailed);
     }
     let (_, pending) = call(superset.begin(&DashboardId::parse(UUID).unwrap()));
-    let (_, pending) = call(superset.resume(pending, ok(PAGE_BODY), UnixTime(0)).unwrap());
+    let (_, pending) = call(
+        superset
+            .resume(pending, ok(PAGE_BODY), UnixTime(0))
+            .unwrap(),
+    );
     let reply = Reply {
         status: StatusCode::UNAUTHORIZED,
         body: b"{}",
@@ -132,7 +151,10 @@ fn what_is_not_superset_is_not_believed() {
         "<div data-bootstrap=\"{&#34;config&#34;:{&#34;GUEST_TOKEN_HEADER_NAME&#34;:&#34;X-Other&#34;},&#34;embedded&#34;:{&#34;dashboard_id&#34;:7}}\">",
     ] {
         let (_, pending) = call(superset.begin(&DashboardId::parse(UUID).unwrap()));
-        assert!(superset.resume(pending, ok(page), UnixTime(0)).is_err(), "{page}");
+        assert!(
+            superset.resume(pending, ok(page), UnixTime(0)).is_err(),
+            "{page}"
+        );
     }
     let good = metadata(&[]);
     let other = good.replace("\"id\":7", "\"id\":8");
@@ -140,9 +162,17 @@ fn what_is_not_superset_is_not_believed() {
     for bad in ["", "[]", "{\"result\":{}}", &other, &broken] {
         assert!(learn(bad, "{\"result\":[]}").is_err(), "{bad}");
     }
-    for bad in ["", "{}", "{\"result\":[{}]}", "{\"result\":[{\"id\":\"1\"}]}"] {
+    for bad in [
+        "",
+        "{}",
+        "{\"result\":[{}]}",
+        "{\"result\":[{\"id\":\"1\"}]}",
+    ] {
         assert!(learn(&good, bad).is_err(), "{bad}");
     }
     let empty = json!({"result": {"id": 7, "json_metadata": null}}).to_string();
-    assert_eq!(learn(&empty, "{\"result\":[]}").unwrap().checked(false), Ok(7));
+    assert_eq!(
+        learn(&empty, "{\"result\":[]}").unwrap().checked(false),
+        Ok(7)
+    );
 }

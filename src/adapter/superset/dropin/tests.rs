@@ -34,7 +34,13 @@ fn wanted() -> Value {
 }
 
 fn claims(token: &Value) -> Value {
-    let payload = token.as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+    let payload = token
+        .as_str()
+        .unwrap()
+        .split('.')
+        .nth(1)
+        .unwrap()
+        .to_owned();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
@@ -61,7 +67,10 @@ fn a_backend_may_ask_for_more() {
     body["scope"] = json!("view download");
     body["ttl"] = json!(20);
     let claims = claims(&ask(&body).1["token"]);
-    assert_eq!((&claims["tenant"], &claims["scope"], &claims["exp"]), (&json!("acme"), &json!("view download"), &json!(1020)));
+    assert_eq!(
+        (&claims["tenant"], &claims["scope"], &claims["exp"]),
+        (&json!("acme"), &json!("view download"), &json!(1020))
+    );
 }
 
 #[test]
@@ -69,28 +78,67 @@ fn sql_from_a_backend_is_refused_and_says_what_to_do() {
     let mut body = wanted();
     body["rls"] = json!([{"clause": "tenant_id = 999"}]);
     let (status, answer) = ask(&body);
-    assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!("request_malformed")));
-    assert!(answer["message"].as_str().unwrap().contains("`params`"), "{answer}");
+    assert_eq!(
+        (status, &answer["code"]),
+        (StatusCode::BAD_REQUEST, &json!("request_malformed"))
+    );
+    assert!(
+        answer["message"].as_str().unwrap().contains("`params`"),
+        "{answer}"
+    );
 }
 
 #[test]
 fn without_the_key_there_is_nothing() {
     let lower = format!("bearer {KEY}");
-    assert_eq!(ask_as(Some(&lower), LOCAL_GUEST_TOKEN, &wanted()).0, StatusCode::OK);
+    assert_eq!(
+        ask_as(Some(&lower), LOCAL_GUEST_TOKEN, &wanted()).0,
+        StatusCode::OK
+    );
     let longer = format!("Bearer {KEY}x");
-    for key in [None, Some("Bearer "), Some("Bearer x"), Some(&*longer), Some(KEY), Some("Basic eA==")] {
+    for key in [
+        None,
+        Some("Bearer "),
+        Some("Bearer x"),
+        Some(&*longer),
+        Some(KEY),
+        Some("Basic eA=="),
+    ] {
         for action in [LOCAL_GUEST_TOKEN, LOCAL_CSRF_TOKEN] {
-            assert_eq!(ask_as(key, action, &wanted()).0, StatusCode::UNAUTHORIZED, "{key:?}");
+            assert_eq!(
+                ask_as(key, action, &wanted()).0,
+                StatusCode::UNAUTHORIZED,
+                "{key:?}"
+            );
         }
     }
 }
 
 #[test]
 fn the_calls_before_it_are_answered_too() {
-    let (status, body) = ask_as(None, LOCAL_LOGIN, &json!({"username": "svc", "password": KEY, "provider": "db", "refresh": true}));
-    assert_eq!((status, &body["access_token"]), (StatusCode::OK, &json!(KEY)));
-    assert_eq!(ask_as(None, LOCAL_LOGIN, &json!({"username": "admin", "password": "admin"})).0, StatusCode::UNAUTHORIZED);
-    let (status, body) = ask_as(Some(&format!("Bearer {KEY}")), LOCAL_CSRF_TOKEN, &json!(null));
+    let (status, body) = ask_as(
+        None,
+        LOCAL_LOGIN,
+        &json!({"username": "svc", "password": KEY, "provider": "db", "refresh": true}),
+    );
+    assert_eq!(
+        (status, &body["access_token"]),
+        (StatusCode::OK, &json!(KEY))
+    );
+    assert_eq!(
+        ask_as(
+            None,
+            LOCAL_LOGIN,
+            &json!({"username": "admin", "password": "admin"})
+        )
+        .0,
+        StatusCode::UNAUTHORIZED
+    );
+    let (status, body) = ask_as(
+        Some(&format!("Bearer {KEY}")),
+        LOCAL_CSRF_TOKEN,
+        &json!(null),
+    );
     assert!(status == StatusCode::OK && body["result"].is_string());
 }
 
@@ -107,21 +155,59 @@ fn a_mistake_is_told_to_the_backend() {
         body
     };
     for (body, code, word) in [
-        (change("/user/username", json!(" ")), "request_malformed", "username"),
-        (change("/resources", json!([])), "request_malformed", "resources"),
-        (change("/resources/0/id", json!(1)), "request_malformed", "resources"),
-        (change("/resources/0/id", json!("1")), "request_malformed", "uuid"),
-        (change("/resources/0/id", json!("5d2f6c1e-0d3b-4f6a-8a51-3c9e7b1f2d22")), "resource_denied", "5d2f6c1e"),
+        (
+            change("/user/username", json!(" ")),
+            "request_malformed",
+            "username",
+        ),
+        (
+            change("/resources", json!([])),
+            "request_malformed",
+            "resources",
+        ),
+        (
+            change("/resources/0/id", json!(1)),
+            "request_malformed",
+            "resources",
+        ),
+        (
+            change("/resources/0/id", json!("1")),
+            "request_malformed",
+            "uuid",
+        ),
+        (
+            change(
+                "/resources/0/id",
+                json!("5d2f6c1e-0d3b-4f6a-8a51-3c9e7b1f2d22"),
+            ),
+            "resource_denied",
+            "5d2f6c1e",
+        ),
         (change("/params", json!({})), "param_missing", "tenant_id"),
-        (change("/params", json!({"tenant_id": "1) OR (1=1"})), "param_invalid", "tenant_id"),
-        (change("/params", json!({"tenant_id": 1, "other": 1})), "param_invalid", "other"),
+        (
+            change("/params", json!({"tenant_id": "1) OR (1=1"})),
+            "param_invalid",
+            "tenant_id",
+        ),
+        (
+            change("/params", json!({"tenant_id": 1, "other": 1})),
+            "param_invalid",
+            "other",
+        ),
         (plus("ttl", json!(0)), "request_malformed", "ttl"),
         (plus("ttl", json!(601)), "request_malformed", "ttl"),
-        (plus("resource", json!("x")), "request_malformed", "resource"),
+        (
+            plus("resource", json!("x")),
+            "request_malformed",
+            "resource",
+        ),
     ] {
         let (status, answer) = ask(&body);
         assert_eq!(answer["code"], code, "{body} {answer}");
         assert_ne!(status, StatusCode::OK);
-        assert!(answer["message"].as_str().unwrap().contains(word), "{answer}");
+        assert!(
+            answer["message"].as_str().unwrap().contains(word),
+            "{answer}"
+        );
     }
 }

@@ -26,23 +26,19 @@ fn params() -> Vec<ParamSpec> {
     ]
 }
 
-fn one(kind: Type, text: &str) -> Option<Value> {
-    Some(Value::One(Scalar {
+fn scalar(kind: Type, text: &str) -> Scalar {
+    Scalar {
         text: text.into(),
         kind,
-    }))
+    }
 }
 
-fn many(kind: Type, texts: &[&str]) -> Option<Value> {
-    Some(Value::Many(
-        texts
-            .iter()
-            .map(|&text| Scalar {
-                text: text.into(),
-                kind,
-            })
-            .collect(),
-    ))
+fn one(kind: Type, text: &str) -> Value {
+    Value::One(scalar(kind, text))
+}
+
+fn many(kind: Type, texts: &[&str]) -> Value {
+    Value::Many(texts.iter().map(|text| scalar(kind, text)).collect())
 }
 
 fn fill(clause: &str, values: &[Option<Value>]) -> Result<String, Refusal> {
@@ -82,10 +78,10 @@ fn literals_of(clause: &str) -> Option<(Vec<String>, String)> {
 #[test]
 fn values_become_literals() {
     let values = [
-        one(Type::Integer, "-999"),
-        one(Type::String, "O'Brien"),
-        many(Type::String, &["a", "b'c"]),
-        one(Type::Date, "2026-11-22"),
+        Some(one(Type::Integer, "-999")),
+        Some(one(Type::String, "O'Brien")),
+        Some(many(Type::String, &["a", "b'c"])),
+        Some(one(Type::Date, "2026-11-22")),
     ];
     for (clause, filled) in [
         ("tenant_id = {tenant_id}", "tenant_id = -999"),
@@ -93,7 +89,10 @@ fn values_become_literals() {
         ("plan IN ({plans})", "plan IN ('a', 'b''c')"),
         ("plan not in ( {plans} )", "plan not in ( 'a', 'b''c' )"),
         ("(a > {tenant_id} OR b = 'x{') AND d < DATE {since}", ""),
-        ("(a > {tenant_id} OR b = 'x') AND d < DATE {since}", "(a > -999 OR b = 'x') AND d < DATE '2026-11-22'"),
+        (
+            "(a > {tenant_id} OR b = 'x') AND d < DATE {since}",
+            "(a > -999 OR b = 'x') AND d < DATE '2026-11-22'",
+        ),
         ("1 = 1", "1 = 1"),
     ] {
         if filled.is_empty() {
@@ -109,23 +108,43 @@ fn other_types_become_literals() {
     for (kind, text, literal) in [
         (Type::Boolean, "true", "true"),
         (Type::Number, "-1.5e+3", "-1.5e+3"),
-        (Type::Uuid, "b7b1d3a0-7c55-4f0e-9a3c-0f5e9d2c1a11", "'b7b1d3a0-7c55-4f0e-9a3c-0f5e9d2c1a11'"),
+        (
+            Type::Uuid,
+            "b7b1d3a0-7c55-4f0e-9a3c-0f5e9d2c1a11",
+            "'b7b1d3a0-7c55-4f0e-9a3c-0f5e9d2c1a11'",
+        ),
     ] {
         let rule = Rule::parse("x = {it}", None, &[param("it", kind, false)]).unwrap();
-        assert_eq!(rule.fill(&[one(kind, text)]).unwrap(), format!("x = {literal}"));
+        assert_eq!(
+            rule.fill(&[Some(one(kind, text))]).unwrap(),
+            format!("x = {literal}")
+        );
     }
 }
 
 #[test]
 fn an_empty_list_lets_no_row_through() {
-    let values = [one(Type::Integer, "1"), one(Type::String, "x"), Some(Value::Many(Vec::new()))];
-    assert_eq!(fill("plan IN ({plans}) OR 1 = 1", &values).unwrap(), NOTHING);
+    let values = [
+        Some(one(Type::Integer, "1")),
+        Some(one(Type::String, "x")),
+        Some(Value::Many(Vec::new())),
+    ];
+    assert_eq!(
+        fill("plan IN ({plans}) OR 1 = 1", &values).unwrap(),
+        NOTHING
+    );
 }
 
 #[test]
 fn a_missing_value_is_refused_not_left_out() {
-    assert_eq!(fill("tenant_id = {tenant_id}", &[None]), Err(Refusal::ParamMissing));
-    assert_eq!(fill("tenant_id = {tenant_id}", &[]), Err(Refusal::ParamMissing));
+    assert_eq!(
+        fill("tenant_id = {tenant_id}", &[None]),
+        Err(Refusal::ParamMissing)
+    );
+    assert_eq!(
+        fill("tenant_id = {tenant_id}", &[]),
+        Err(Refusal::ParamMissing)
+    );
 }
 
 #[test]
@@ -155,7 +174,7 @@ fn values_that_are_no_literal_are_refused() {
         (Type::String, "x\u{FF07}"),
     ] {
         let rule = Rule::parse("x = {it}", None, &[param("it", kind, false)]).unwrap();
-        let refused = rule.fill(&[one(kind, text)]).unwrap_err();
+        let refused = rule.fill(&[Some(one(kind, text))]).unwrap_err();
         assert_eq!(refused.refusal, Refusal::ParamInvalid, "{kind:?} {text}");
         assert_eq!(refused.detail.as_deref(), Some("it"), "{text}");
     }
@@ -178,7 +197,10 @@ fn templates_that_could_go_wrong_do_not_start() {
         ("t_{tenant_id} = 1", RuleError::Position("tenant_id".into())),
         ("x = 1{tenant_id}", RuleError::Position("tenant_id".into())),
         ("x = -{tenant_id}", RuleError::Position("tenant_id".into())),
-        ("x = {tenant_id}{tenant_id}", RuleError::Position("tenant_id".into())),
+        (
+            "x = {tenant_id}{tenant_id}",
+            RuleError::Position("tenant_id".into()),
+        ),
         ("plan = N{plan}", RuleError::Position("plan".into())),
         ("plan = {plans}", RuleError::List("plans".into())),
         ("plan IN ({plans}, {plan})", RuleError::List("plans".into())),
@@ -187,7 +209,16 @@ fn templates_that_could_go_wrong_do_not_start() {
         assert_eq!(Rule::parse(clause, None, &params()), Err(wrong), "{clause}");
     }
     for clause in [
-        "x = 'a", "x = (1", "x = 1) OR (1 = 1", "x = 1 -- y", "x = /* y */ 1", "x = 1; drop", "x = 'a\\'", "x = 1 # y", "x = $$a$$", "[x] = 1",
+        "x = 'a",
+        "x = (1",
+        "x = 1) OR (1 = 1",
+        "x = 1 -- y",
+        "x = /* y */ 1",
+        "x = 1; drop",
+        "x = 'a\\'",
+        "x = 1 # y",
+        "x = $$a$$",
+        "[x] = 1",
     ] {
         assert!(Rule::parse(clause, None, &params()).is_err(), "{clause}");
     }
@@ -205,7 +236,7 @@ proptest! {
     /// Whatever a token says, the clause holds that text as one literal, and nothing else of it.
     #[test]
     fn a_string_is_one_literal_or_refused(text in "\\PC{0,40}|[a-z'\"\\\\{}%#()=;\\-/* \\n]{0,24}") {
-        if let Ok(clause) = fill("(plan = {plan})", &[None, one(Type::String, &text)]) {
+        if let Ok(clause) = fill("(plan = {plan})", &[None, Some(one(Type::String, &text))]) {
             let (literals, outside) = literals_of(&clause).expect("the literal ends");
             prop_assert_eq!(literals, vec![text]);
             prop_assert_eq!(outside, "(plan = ?)");
@@ -217,7 +248,7 @@ proptest! {
     #[test]
     fn a_list_is_as_many_literals(texts in proptest::collection::vec("[a-z' ]{1,8}", 1..6)) {
         let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let clause = fill("plan IN ({plans})", &[None, None, many(Type::String, &borrowed)]).unwrap();
+        let clause = fill("plan IN ({plans})", &[None, None, Some(many(Type::String, &borrowed))]).unwrap();
         let (literals, outside) = literals_of(&clause).expect("the literals end");
         prop_assert_eq!(&literals, &texts);
         prop_assert_eq!(outside, format!("plan IN ({})", vec!["?"; texts.len()].join(", ")));
@@ -226,7 +257,7 @@ proptest! {
     /// An integer never becomes anything but digits.
     #[test]
     fn an_integer_is_digits(text in "-?[0-9]{1,30}|\\PC{0,12}") {
-        if let Ok(clause) = fill("tenant_id = {tenant_id}", &[one(Type::Integer, &text)]) {
+        if let Ok(clause) = fill("tenant_id = {tenant_id}", &[Some(one(Type::Integer, &text))]) {
             let digits = clause.strip_prefix("tenant_id = ").unwrap();
             prop_assert!(digits.strip_prefix('-').unwrap_or(digits).bytes().all(|byte| byte.is_ascii_digit()));
         }
