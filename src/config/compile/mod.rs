@@ -1,0 +1,56 @@
+//! From the file as written to a [`Snapshot`]: one small function per table, every fault reported, nothing guessed.
+//!
+//! A function returns `None` only after it has reported why, so that its caller may go on and find the other faults.
+
+mod context;
+mod frame;
+mod identity;
+mod issuer;
+mod listen;
+mod lock;
+mod param;
+mod route;
+mod session;
+mod site;
+mod superset;
+mod tls;
+mod upstream;
+
+pub(super) use context::Context;
+
+use super::{raw, spec::Snapshot};
+
+/// Something is wrong, and was reported: for optional tables, where `None` means that there is none.
+struct Reported;
+
+/// Compiles a file.
+pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snapshot> {
+    let root = context.root();
+    let listen = listen::listen(raw.listen.as_ref(), &root.key("listen"));
+    let admin = listen::admin(raw.admin.as_ref(), &root.key("admin"), raw.listen.as_ref());
+    let audit = listen::audit(&raw.audit, &root.key("audit"));
+    let sessions = session::sealer(raw.session.as_ref(), &root.key("session"));
+    let issuers = issuer::issuers(&raw.issuer, &root.key("issuer"));
+    let sites = site::sites(
+        &raw.site,
+        &root.key("site"),
+        &site::Shared {
+            issuers: &issuers,
+            sessions: raw.session.is_some(),
+        },
+    );
+    let (gate, sites) = sites?;
+    Some(Snapshot {
+        gate,
+        sites,
+        issuers: issuers.into_entries()?,
+        listen: listen?,
+        admin: admin.ok()?,
+        audit: audit?,
+        log: listen::log(&raw.log),
+        sessions: sessions.ok()?,
+        cache_entries: raw.cache.verifications,
+        dangers: context.dangers(),
+        generation: context.generation(),
+    })
+}
