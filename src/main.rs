@@ -1,3 +1,5 @@
 //! The `embedgate` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    embedgate::cli::main()
+}
