@@ -10,7 +10,10 @@ use crate::gate::{
     refusal::Refusal,
 };
 
+pub mod body;
+pub mod decode;
 pub mod form;
+pub mod json;
 pub mod multipart;
 pub mod path;
 pub mod query;
