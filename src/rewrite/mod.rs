@@ -11,9 +11,12 @@ use crate::gate::{
 };
 
 pub mod body;
+pub mod cookie;
 pub mod decode;
 pub mod form;
+pub mod header;
 pub mod json;
+pub mod location;
 pub mod multipart;
 pub mod path;
 pub mod query;
