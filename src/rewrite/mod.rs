@@ -1,4 +1,8 @@
 //! What leaves for the upstream and what comes back: bytes and header fields in, bytes and header fields out. No socket, file or clock.
+//!
+//! Towards the upstream, [`query`], [`form`], [`json`], [`path`] and [`header`] judge what the viewer sent under a parameter's name and put in the
+//! typed values of the token, exactly once; [`body`] and [`decode`] say which bodies can be read with certainty. Towards the browser,
+//! [`response::finish`] is the only way out: [`csp`], [`cookie`], [`location`].
 
 #![deny(clippy::as_conversions, clippy::indexing_slicing)]
 
@@ -12,6 +16,7 @@ use crate::gate::{
 
 pub mod body;
 pub mod cookie;
+pub mod csp;
 pub mod decode;
 pub mod form;
 pub mod header;
@@ -20,6 +25,7 @@ pub mod location;
 pub mod multipart;
 pub mod path;
 pub mod query;
+pub mod response;
 
 mod judge;
 
