@@ -27,7 +27,7 @@ async function main() {
   });
   const scene = { port, superset, bianalyst, host, foreign };
 
-  if (!process.env.SKIP_ATTACKS) await attacks(scene);
+  await attacks(scene);
   const browser = await Browser.launch(`http://localhost:${host.port}`, `http://localhost:${foreign.port}`);
   try {
     await viewers(browser, scene);
