@@ -18,6 +18,9 @@ pub fn fold(name: &str) -> Cow<'_, str> {
     }
     let mut folded = fold_once(name);
     for _ in 0..MAX_ROUNDS {
+        if folded.bytes().all(is_settled) {
+            break;
+        }
         let again = fold_once(&folded);
         if again == folded {
             break;
@@ -41,15 +44,23 @@ const fn is_settled(byte: u8) -> bool {
 fn fold_once(name: &str) -> String {
     let decoded = decode_fully(name);
     let text = String::from_utf8_lossy(&decoded);
+    let even = even_out(&text).replace('+', " ");
+    base(even.trim())
+        .trim()
+        .replace(|c: char| c == '.' || c == '[' || c.is_whitespace(), "_")
+}
+
+/// One form of all that are alike in case and compatibility, without invisible characters.
+fn even_out(text: &str) -> String {
+    if text.is_ascii() {
+        let visible = text.chars().filter(|c| !is_invisible(*c));
+        return visible.map(|c| c.to_ascii_lowercase()).collect();
+    }
     let visible = text.nfkc().map(dotless).filter(|c| !is_invisible(*c));
     let lower = visible
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase);
-    let even: String = lower.nfkc().collect();
-    let even = even.replace('+', " ");
-    base(even.trim())
-        .trim()
-        .replace(|c: char| c == '.' || c == '[' || c.is_whitespace(), "_")
+    lower.nfkc().collect()
 }
 
 /// Percent-decodes until no escape is left, in one pass: an escape that a decoded byte completes is decoded too.
