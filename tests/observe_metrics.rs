@@ -21,7 +21,7 @@ use embedgate::{
     gate::{refusal::Refusal, request::UnixTime},
     observe::{
         audit::Audit,
-        metrics::{CacheFigures, ConfigFacts, Handshake, LimitScope, Sources},
+        metrics::{CacheFigures, ConfigFacts, LimitScope, Sources},
         record::Record,
         request_id::RequestId,
     },
@@ -76,6 +76,7 @@ fn busy() -> Bench {
             misses: 4,
         })),
         connections: Some(Box::new(|| 7)),
+        handshakes: Some(Box::new(|| [("ok", 1), ("failed", 0), ("timeout", 0)])),
         limit_keys: Some(Box::new(|| {
             vec![("reports".into(), LimitScope::Viewer, 12)]
         })),
@@ -94,7 +95,6 @@ fn busy() -> Bench {
     };
     metrics.configured(facts, UnixTime(1_764_000_000));
     metrics.reloaded(true);
-    metrics.handshake(Handshake::Ok);
     let mut record = bench.begin(1);
     record.upstream_time(Duration::from_millis(3));
     record.refuse(&Refusal::RateLimited.into());

@@ -2,20 +2,31 @@
 
 use std::io::{self, Write};
 
+use super::{DemoArgs, Failure, run::runtime as failure};
 use crate::demo::{Addresses, Demo, DemoError};
 
-/// Runs the demo until interrupted.
+/// Runs the demo until it is interrupted.
 ///
 /// # Errors
 /// A port is taken, or the gateway does not start.
-pub async fn run(port: Option<u16>, stopped: impl Future<Output = ()>) -> Result<(), DemoError> {
+pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failure(&error))?;
+    runtime
+        .block_on(serve(args.port))
+        .map_err(|error| failure(&error))
+}
+
+async fn serve(port: Option<u16>) -> Result<(), DemoError> {
     let demo = Demo::start(port).await?;
     let mut out = io::stdout();
     drop(
         out.write_all(greeting(&demo.addresses()).as_bytes())
             .and_then(|()| out.flush()),
     );
-    stopped.await;
+    drop(super::run::interrupted().await);
     demo.stop().await;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the exit code of each answer.
 
 mod check;
-pub mod demo;
+mod demo;
 mod explain;
 pub mod healthcheck;
 mod run;
@@ -192,25 +192,13 @@ pub fn run_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: &Command) -> ExitCode {
     match command {
         Command::Check(args) => finish(check::run(args)),
-        Command::Demo(args) => finish(demonstrate(args)),
+        Command::Demo(args) => finish(demo::run(args)),
         Command::Explain(args) => finish(explain::run(args)),
         Command::Healthcheck(args) => healthcheck::run(&args.config),
         Command::Run(args) => finish(run::run(args)),
         Command::Schema => finish(schema::run()),
         Command::Token(args) => finish(token::run(args)),
     }
-}
-
-/// The demo, until Ctrl-C.
-fn demonstrate(args: &DemoArgs) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Runtime(error.to_string()))?;
-    let stopped = async { drop(tokio::signal::ctrl_c().await) };
-    runtime
-        .block_on(demo::run(args.port, stopped))
-        .map_err(|error| Failure::Runtime(error.to_string()))
 }
 
 /// The exit code, after saying what went wrong.

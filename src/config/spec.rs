@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub sessions: Option<Arc<Sealer>>,
     /// Token verifications remembered at once.
     pub cache_entries: u64,
+    /// The files that were read beside the configuration itself: secrets and keys.
+    pub files: Vec<PathBuf>,
     /// The key path of every `danger_` key that is set.
     pub dangers: Vec<String>,
     /// Changes with the text and with every secret and key. Derived from secrets: never shown.
@@ -58,6 +60,8 @@ impl fmt::Debug for Snapshot {
 pub struct SiteEntry {
     /// What the gate decides by.
     pub site: Arc<Site>,
+    /// Its public names.
+    pub hosts: Vec<String>,
     /// What is known about the BI server.
     pub adapter: AdapterSpec,
     /// Where it is.

@@ -113,7 +113,7 @@ impl Demo {
             admin: offset(port, 2),
         };
         let text = settings::configuration(&ports, scratch.path());
-        let gateway = gateway::start_gateway(&text).await?;
+        let gateway = gateway::start_gateway(&text)?;
         let addresses = Addresses {
             host: host.1,
             gateway: gateway.public,

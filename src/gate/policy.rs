@@ -37,7 +37,10 @@ impl Denial {
 
 impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, detail: None }
+        Self {
+            refusal,
+            detail: None,
+        }
     }
 }
 
@@ -244,10 +247,16 @@ fn typed(site: &Site, claims: &Claims) -> Result<Vec<Option<Value>>, Denial> {
         known += usize::from(json.is_some());
         values.push(match (spec.mode, json) {
             (Mode::Disabled, Some(_)) => {
-                return Err(Denial::because(Refusal::ParamDisabled, String::from(&*spec.name)));
+                return Err(Denial::because(
+                    Refusal::ParamDisabled,
+                    String::from(&*spec.name),
+                ));
             }
             (Mode::Locked, None) => {
-                return Err(Denial::because(Refusal::ParamMissing, String::from(&*spec.name)));
+                return Err(Denial::because(
+                    Refusal::ParamMissing,
+                    String::from(&*spec.name),
+                ));
             }
             (Mode::Disabled | Mode::Enabled, None) => None,
             (Mode::Enabled | Mode::Locked, Some(json)) => {

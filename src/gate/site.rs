@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    credential::Places, host::Host, limit::SiteLimits, origin::FramePolicy, param::ParamSpec, path::NormalPath,
-    refusal::Refusal, route::RouteTable, token::Issuer,
+    credential::Places, host::Host, limit::SiteLimits, origin::FramePolicy, param::ParamSpec,
+    path::NormalPath, refusal::Refusal, route::RouteTable, token::Issuer,
 };
 
 /// One public host (or host and path prefix) in front of one upstream, with its policy.
@@ -59,7 +59,11 @@ impl SiteTable {
     ///
     /// # Errors
     /// `site_unknown` where no site has the host; `route_denied` where none of the host's sites has the prefix.
-    pub fn find<'s, 'p>(&'s self, host: &Host<'_>, path: &'p NormalPath<'_>) -> Result<(&'s Arc<Site>, NormalPath<'p>), Refusal> {
+    pub fn find<'s, 'p>(
+        &'s self,
+        host: &Host<'_>,
+        path: &'p NormalPath<'_>,
+    ) -> Result<(&'s Arc<Site>, NormalPath<'p>), Refusal> {
         let sites = self.by_host.get(host.name()).ok_or(Refusal::SiteUnknown)?;
         sites
             .iter()

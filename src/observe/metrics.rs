@@ -14,7 +14,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-pub use label::{Handshake, LimitScope};
+pub use label::LimitScope;
 pub use pulled::{CacheFigures, ConfigFacts, LimitKeys, Reachable, Source, Sources};
 pub use series::{NONE, SiteMetrics};
 
@@ -34,7 +34,6 @@ pub struct Metrics {
     pulled: Arc<Pulled>,
     none: Arc<SiteMetrics>,
     in_flight: IntGauge,
-    handshakes: ByResult<3>,
     reloads: ByResult<2>,
     last_reload: IntGauge,
     audit: ByResult<3>,
@@ -67,12 +66,6 @@ impl Metrics {
             in_flight: register(
                 &registry,
                 IntGauge::with_opts(opts("requests_in_flight", "Requests under way."))?,
-            )?,
-            handshakes: ByResult::new(
-                &registry,
-                "tls_handshakes_total",
-                "TLS handshakes, by result.",
-                ["ok", "failed", "timeout"],
             )?,
             reloads: ByResult::new(
                 &registry,
@@ -124,16 +117,6 @@ impl Metrics {
     /// Requests under way; [`super::record::Record`] keeps it.
     pub fn in_flight(&self) -> &IntGauge {
         &self.in_flight
-    }
-
-    /// Counts a TLS handshake.
-    pub fn handshake(&self, result: Handshake) {
-        let [ok, failed, timeout] = &self.handshakes.0;
-        match result {
-            Handshake::Failed => failed.inc(),
-            Handshake::Ok => ok.inc(),
-            Handshake::Timeout => timeout.inc(),
-        }
     }
 
     /// Says where the figures are read that others keep.

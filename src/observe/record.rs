@@ -14,6 +14,7 @@ use super::{
     request_id::RequestId,
 };
 use crate::gate::{
+    limit::Taken,
     policy::{Denial, Via, Viewer},
     refusal::Refusal,
     route::{Access, Route},
@@ -42,6 +43,7 @@ pub struct Record {
     upstream: Option<Duration>,
     bytes: u64,
     end: End,
+    taken: Option<Taken>,
 }
 
 /// How far the response came.
@@ -84,6 +86,7 @@ impl Record {
             upstream: None,
             bytes: 0,
             end: End::Open,
+            taken: None,
         }
     }
 
@@ -110,6 +113,21 @@ impl Record {
     /// Who asks, once that is proven; also of requests that are refused afterwards.
     pub fn viewer(&mut self, viewer: &Viewer) {
         self.viewer = Some(viewer.clone());
+    }
+
+    /// Keeps what was taken from the limits until the response is over.
+    pub fn hold(&mut self, taken: Taken) {
+        self.taken = Some(taken);
+    }
+
+    /// The site, once known.
+    pub fn known_site(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref().map(|(site, _)| site)
+    }
+
+    /// The viewer, once known.
+    pub fn known_viewer(&self) -> Option<&Viewer> {
+        self.viewer.as_ref()
     }
 
     /// The resource that was asked for. Where none is named, the record names what the viewer holds.

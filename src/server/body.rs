@@ -207,6 +207,9 @@ pub trait BodyObserver {
     /// So many bytes were handed to the client's connection.
     fn bytes(&mut self, n: u64);
 
+    /// The upstream broke off in the middle.
+    fn broken(&mut self) {}
+
     /// The body was handed over whole; without this call before the drop, it was lost on the way.
     fn complete(&mut self);
 }
@@ -392,9 +395,11 @@ impl http_body::Body for Body {
                 Some(Ok(Frame::data(data)))
             }
             Some(Err(error)) => {
-                // The observer learns of the loss by its drop.
+                // The observer is told, and learns of the end by its drop.
                 this.kind = Kind::Empty;
-                this.observer = None;
+                if let Some(mut observer) = this.observer.take() {
+                    observer.broken();
+                }
                 Some(Err(error))
             }
             None => {

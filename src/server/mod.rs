@@ -3,19 +3,32 @@
 //! One thread per worker, each with its own listener, its own connections and its own upstream pools: nothing on the path
 //! of a request is shared between threads, so nothing is locked. A connection is one task from its handshake to its end.
 
+pub mod app;
+pub mod arrival;
 pub mod body;
 pub mod client_addr;
 pub mod clock;
 pub mod conn;
+pub mod control;
+mod cors;
 pub mod counters;
+pub mod exchange;
 mod expiry;
+mod failure;
+pub mod handler;
 mod io;
+pub mod launch;
 mod listener;
 mod park;
+pub mod plan;
 mod pool;
+mod refuse;
+mod respond;
 mod serve;
+mod session;
 mod shutdown;
 pub mod spec;
+mod steward;
 pub mod tls;
 mod tunnel;
 pub mod upstream;
@@ -119,6 +132,15 @@ impl Running {
     /// Starts the shutdown: no new connections, idle ones closed, requests in progress get `shutdown_grace`.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// As [`Self::done`], for threads without a runtime.
+    pub fn wait(self) -> usize {
+        let left = self
+            .done
+            .into_iter()
+            .map(|worker| worker.blocking_recv().unwrap_or_default());
+        left.fold(0, usize::saturating_add)
     }
 
     /// Waits until all workers have ended; how many connections were cut off because they outlived the grace period.

@@ -26,6 +26,7 @@ use super::spec::UpstreamSpec;
 use super::tls::TlsError;
 use super::wire::head::{Framing, Incoming, Outgoing};
 use super::wire::{Wire, WireError};
+use crate::gate::limit::Admitted;
 
 /// Why there is no response. The upstream's fault, except for [`UpstreamError::Body`].
 #[derive(Debug, Error)]
@@ -213,6 +214,7 @@ impl Upstream {
     /// There is no response.
     pub async fn send(
         self: &Rc<Self>,
+        _proof: &Admitted,
         outgoing: Outgoing<'_>,
         body: RequestBody,
     ) -> Result<Response<Body>, UpstreamError> {

@@ -4,6 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use embedgate::config::Snapshot;
+use embedgate::gate::{
+    host::Host,
+    limit::{Admitted, Limits, Registry, SiteLimits},
+    path::NormalPath,
+    policy,
+    query::Query,
+    request::{RequestView, UnixTime},
+};
 use embedgate::server::body::{Body, BodyError, BodyObserver, RequestBody};
 use embedgate::server::conn::ConnInfo;
 use embedgate::server::spec::{ListenSpec, UpstreamSpec};
@@ -127,7 +136,12 @@ impl Plain {
             headers: &parts.headers,
             upgrade: parts.headers.get("upgrade"),
         };
-        match self.upstreams.of(target).send(outgoing, body).await {
+        match self
+            .upstreams
+            .of(target)
+            .send(&admitted(), outgoing, body)
+            .await
+        {
             Ok(response) => response.map(|body| body.observed(guard)),
             Err(UpstreamError::Body(error)) => refuse(body_status(error), "body"),
             Err(error @ UpstreamError::Failed(_)) => refuse(502, &format!("{error:?}")),
@@ -337,4 +351,45 @@ where
         }
     });
     spec
+}
+
+/// The proof that the transport asks for: of a public route, which the gate admits to everybody.
+fn admitted() -> Admitted {
+    let text = r#"
+[listen]
+address = "127.0.0.1:0"
+[site.open]
+hosts = ["a.test"]
+upstream = "http://127.0.0.1:1"
+kind = "generic"
+issuers = []
+frame_ancestors = ["https://app.example"]
+sessions = false
+[[site.open.routes]]
+path = "/*"
+access = "public"
+"#;
+    let snapshot = Snapshot::parse(text, std::path::Path::new("/"), &|_| None).unwrap();
+    let site = &snapshot.sites[0].site;
+    let (path, query, host) = (
+        NormalPath::parse("/x").unwrap(),
+        Query::parse("").unwrap(),
+        Host::parse("a.test").unwrap(),
+    );
+    let view = RequestView {
+        method: &http::Method::GET,
+        host: &host,
+        secure: false,
+        path: &path,
+        query: &query,
+        headers: &http::HeaderMap::new(),
+        client: [127, 0, 0, 1].into(),
+        now: UnixTime(0),
+    };
+    let matched = site.surface.find(view.method, "/x").unwrap();
+    let permit = policy::decide(site, &matched, None, &view).unwrap();
+    let limits = Limits::new(vec![
+        Registry::with_real_clock().site("open", &SiteLimits::default()),
+    ]);
+    limits.charge(permit).unwrap()
 }

@@ -9,7 +9,7 @@ use super::rules::Rule;
 use crate::gate::token::ClaimNames;
 
 /// Everything of `[site.X.superset]`, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SupersetSpec {
     /// `guest_secret`: Superset's `GUEST_TOKEN_JWT_SECRET`, raw bytes.
     pub guest_secret: SecretBytes,
@@ -47,7 +47,7 @@ impl SupersetSpec {
 }
 
 /// The drop-in for `POST /api/v1/security/guest_token/`: who may call it, and as whom we sign.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Backend {
     /// `service_key`: what the backend sends as `Authorization: Bearer`. At least [`Self::MIN_KEY`] bytes.
     pub service_key: SecretBytes,
@@ -61,7 +61,7 @@ impl Backend {
 }
 
 /// How viewer tokens are signed in the name of an issuer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Signer {
     /// The issuer's name in the configuration.
     pub name: Arc<str>,

@@ -26,6 +26,7 @@ pub(in crate::config) struct Context<'a> {
     left_out: HashSet<KeyPath>,
     faults: RefCell<Vec<(KeyPath, String)>>,
     dangers: RefCell<Vec<KeyPath>>,
+    files: RefCell<Vec<PathBuf>>,
     content: RefCell<digest::Context>,
 }
 
@@ -45,8 +46,14 @@ impl<'a> Context<'a> {
             left_out,
             faults: RefCell::new(faults),
             dangers: RefCell::default(),
+            files: RefCell::default(),
             content: RefCell::new(digest::Context::new(&SHA256)),
         }
+    }
+
+    /// The files that were read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
     }
 
     /// The root of the file.
@@ -207,10 +214,9 @@ impl At<'_> {
 
     /// The bytes of a file that the file names; bounded, and never of a pipe or device.
     pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
-        self.accept(
-            contents(&self.resolve(path))
-                .map_err(|problem| format!("{}: {problem}", path.display())),
-        )
+        let resolved = self.resolve(path);
+        self.context.files.borrow_mut().push(resolved.clone());
+        self.accept(contents(&resolved).map_err(|problem| format!("{}: {problem}", path.display())))
     }
 
     fn variable(&self, name: &str) -> Option<Vec<u8>> {

@@ -71,8 +71,5 @@ fn tenant(raw: &raw::Tenant, at: &At<'_>) -> Option<Named> {
 }
 
 fn distinct(list: Named) -> Vec<Ancestor> {
-    list.into_iter()
-        .collect::<BTreeMap<_, _>>()
-        .into_values()
-        .collect()
+    list.into_iter().map(|(_, ancestor)| ancestor).collect()
 }

@@ -50,6 +50,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         log: listen::log(&raw.log),
         sessions: sessions.ok()?,
         cache_entries: raw.cache.verifications,
+        files: context.files(),
         dangers: context.dangers(),
         generation: context.generation(),
     })

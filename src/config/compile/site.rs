@@ -58,7 +58,7 @@ pub(super) fn sites(
             shared,
         }
         .finish();
-        let (Some(hosts), Some(entry)) = (hosts, entry) else {
+        let (Some(hosts), Some(mut entry)) = (hosts, entry) else {
             whole = false;
             continue;
         };
@@ -66,6 +66,7 @@ pub(super) fn sites(
             at.key("hosts")
                 .report("is taken by another site with the same path_prefix");
         }
+        entry.hosts = hosts;
         entries.push(entry);
     }
     whole.then_some((table, entries))
@@ -126,6 +127,7 @@ impl Draft<'_, '_> {
         };
         Some(SiteEntry {
             site: Arc::new(site),
+            hosts: Vec::new(),
             adapter,
             upstream: upstream?,
             cookies,

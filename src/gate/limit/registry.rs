@@ -125,6 +125,15 @@ impl<C: Clock> Registry<C> {
         }
     }
 
+    /// How many keys each rate limiter remembers: site, scope, keys.
+    pub fn sizes(&self) -> Vec<(Box<str>, Scope, usize)> {
+        let limiters = self.lock();
+        let rates = limiters.rates.iter();
+        rates
+            .map(|((site, scope, _), rate)| (site.clone(), *scope, rate.len()))
+            .collect()
+    }
+
     /// How many keys all limiters remember.
     pub fn len(&self) -> usize {
         let limiters = self.lock();

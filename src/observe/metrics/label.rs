@@ -43,7 +43,8 @@ impl LimitScope {
         }
     }
 
-    const fn of(scope: Scope) -> Self {
+    /// The rate limit of a scope.
+    pub const fn of(scope: Scope) -> Self {
         match scope {
             Scope::Address => Self::Address,
             Scope::Site => Self::Site,
@@ -70,17 +71,6 @@ impl From<&Limited> for LimitScope {
         }
         Self::of(limited.scope)
     }
-}
-
-/// How a TLS handshake ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Handshake {
-    /// The client and we did not come to terms, or it hung up.
-    Failed,
-    /// Good.
-    Ok,
-    /// It took too long.
-    Timeout,
 }
 
 /// A method as a label: the seven that sites use, and `other`.

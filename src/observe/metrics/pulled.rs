@@ -43,6 +43,8 @@ pub struct Sources {
     pub cache: Option<Source<CacheFigures>>,
     /// Open connections on the public listener.
     pub connections: Option<Source<u64>>,
+    /// TLS handshakes by result, since the start of the process.
+    pub handshakes: Option<Source<[(&'static str, u64); 3]>>,
     /// Keys in the tables of the limits.
     pub limit_keys: Option<Source<Vec<LimitKeys>>>,
     /// Whether each site's upstream could be reached the last time it was tried.
@@ -82,6 +84,7 @@ struct Families {
     certificates: Family,
     connections: Family,
     dangers: Family,
+    handshakes: Family,
     issuer_keys: Family,
     limit_keys: Family,
     upstream_up: Family,
@@ -119,6 +122,11 @@ impl Pulled {
                 "danger_settings",
                 "Settings in force that weaken a guarantee (danger_…).",
                 &[],
+            )?,
+            handshakes: Family::counter(
+                "tls_handshakes_total",
+                "TLS handshakes, by result.",
+                &["result"],
             )?,
             issuer_keys: Family::gauge("issuer_keys", "Keys of an issuer.", &["issuer"])?,
             limit_keys: Family::gauge(
@@ -180,7 +188,7 @@ impl Pulled {
         ]
     }
 
-    fn sources(&self) -> [MetricFamily; 6] {
+    fn sources(&self) -> [MetricFamily; 7] {
         let of = &self.families;
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = sources
@@ -189,6 +197,11 @@ impl Pulled {
             .map(|read| read())
             .unwrap_or_default();
         let connections = sources.connections.as_ref().map_or(0, |read| read());
+        let handshakes = sources
+            .handshakes
+            .as_ref()
+            .map(|read| read())
+            .unwrap_or_default();
         let limits = sources
             .limit_keys
             .as_ref()
@@ -212,6 +225,12 @@ impl Pulled {
             one(&of.cache_hits, cache.hits),
             one(&of.cache_misses, cache.misses),
             one(&of.connections, connections),
+            of.handshakes.with(
+                handshakes
+                    .iter()
+                    .map(|(result, count)| of.handshakes.sample(&[result], float(*count)))
+                    .collect(),
+            ),
             of.limit_keys.with(
                 limits
                     .iter()
@@ -239,6 +258,7 @@ impl Collector for Pulled {
             certificates,
             connections,
             dangers,
+            handshakes,
             issuer_keys,
             limit_keys,
             upstream_up,
@@ -250,6 +270,7 @@ impl Collector for Pulled {
             certificates,
             connections,
             dangers,
+            handshakes,
             issuer_keys,
             limit_keys,
             upstream_up,

@@ -1,0 +1,250 @@
+//! What the workers share: the configuration in force, and what outlives it (limits, remembered verifications, the observers).
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use http::Method;
+use tokio::time::Instant;
+
+use super::{
+    clock::Clock,
+    exchange::Coverages,
+    plan::{self, SitePlan},
+    tls::TlsError,
+    upstream::Target,
+};
+use crate::{
+    adapter::superset::Superset,
+    config::{AdapterSpec, SiteEntry, Snapshot},
+    gate::{
+        limit::{Limits, Registry, Scope},
+        origin::Origin,
+        site::Site,
+        token::MokaCache,
+    },
+    observe::{
+        Observer,
+        metrics::{LimitScope, SiteMetrics},
+        record::Record,
+        request_id::RequestIds,
+    },
+    rewrite::{location::Prefixes, response::ResponseRules},
+};
+
+/// One generation of the configuration, with everything that is worked out from it.
+pub struct Generation {
+    /// The configuration.
+    pub snapshot: Snapshot,
+    /// The limits of all sites.
+    pub limits: Limits,
+    sites: Vec<SiteRuntime>,
+}
+
+/// What a worker needs of one site, beside its policy.
+pub struct SiteRuntime {
+    /// Its counters.
+    pub metrics: Arc<SiteMetrics>,
+    /// What is asked of its upstream.
+    pub plan: SitePlan,
+    /// What its responses go through.
+    pub rules: ResponseRules,
+    /// Its upstream.
+    pub target: Arc<Target>,
+    /// What is known about its kind.
+    pub superset: Option<Superset>,
+}
+
+/// What all workers share.
+pub struct App {
+    live: ArcSwap<Generation>,
+    registry: Registry,
+    ids: RequestIds,
+    draining: AtomicBool,
+    /// Remembered verifications.
+    pub cache: MokaCache,
+    /// What was learned about Superset dashboards.
+    pub coverages: Coverages,
+    /// Metrics and audit trail.
+    pub observer: Arc<Observer>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Why a configuration that compiles cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An upstream's TLS files.
+    #[error("site.{site}.upstream_tls")]
+    Upstream {
+        /// The site.
+        site: Arc<str>,
+        /// What is wrong.
+        #[source]
+        source: TlsError,
+    },
+}
+
+impl Generation {
+    /// Works out everything from a configuration; limits go on counting where the registry knows them.
+    ///
+    /// # Errors
+    /// An upstream's TLS files are unusable.
+    pub fn build(
+        snapshot: Snapshot,
+        registry: &Registry,
+        observer: &Observer,
+    ) -> Result<Self, BuildError> {
+        let secure = !snapshot.listen.tls.is_empty() || !snapshot.listen.trusted_proxies.is_empty();
+        let sites = snapshot
+            .sites
+            .iter()
+            .map(|entry| SiteRuntime::build(entry, observer, secure));
+        let sites = sites.collect::<Result<Vec<_>, _>>()?;
+        let limiters = snapshot
+            .sites
+            .iter()
+            .map(|entry| registry.site(&entry.site.name, &entry.site.limits));
+        Ok(Self {
+            limits: Limits::new(limiters.collect()),
+            sites,
+            snapshot,
+        })
+    }
+
+    /// What a worker needs of a site.
+    pub fn site(&self, site: &Site) -> Option<&SiteRuntime> {
+        self.sites.get(site.index)
+    }
+
+    /// All sites with their upstreams.
+    pub fn targets(&self) -> impl Iterator<Item = (&Arc<Site>, &Arc<Target>)> {
+        self.snapshot
+            .sites
+            .iter()
+            .zip(&self.sites)
+            .map(|(entry, runtime)| (&entry.site, &runtime.target))
+    }
+}
+
+impl SiteRuntime {
+    fn build(entry: &SiteEntry, observer: &Observer, secure: bool) -> Result<Self, BuildError> {
+        let site = &entry.site;
+        let cookies = plan::cookie_policy(entry, secure);
+        let upstream = format!("{}://{}", entry.upstream.scheme, entry.upstream.authority);
+        let public = entry
+            .hosts
+            .iter()
+            .flat_map(|host| [format!("https://{host}"), format!("http://{host}")]);
+        let origins = public
+            .chain([upstream])
+            .filter_map(|text| Origin::parse(&text));
+        let target = Target::new(entry.upstream.clone());
+        let target = target.map_err(|source| BuildError::Upstream {
+            site: Arc::clone(&site.name),
+            source,
+        })?;
+        Ok(Self {
+            metrics: observer.metrics().for_site(site),
+            plan: SitePlan::new(entry, cookies.clone()),
+            rules: ResponseRules {
+                origins: origins.collect(),
+                prefixes: Prefixes {
+                    public: site.prefix.clone(),
+                    upstream: entry.upstream.prefix.as_str().into(),
+                },
+                cookies,
+            },
+            target: Arc::new(target),
+            superset: match &entry.adapter {
+                AdapterSpec::Generic => None,
+                AdapterSpec::Superset(spec) => Some(Superset::new((**spec).clone())),
+            },
+        })
+    }
+}
+
+impl App {
+    /// With a first configuration in force.
+    ///
+    /// # Errors
+    /// An upstream's TLS files are unusable.
+    pub fn new(
+        snapshot: Snapshot,
+        observer: Arc<Observer>,
+        ids: RequestIds,
+        clock: Clock,
+    ) -> Result<Self, BuildError> {
+        let registry = Registry::with_real_clock();
+        let cache = MokaCache::new(snapshot.cache_entries, move || clock.now());
+        let generation = Generation::build(snapshot, &registry, &observer)?;
+        Ok(Self {
+            live: ArcSwap::from_pointee(generation),
+            registry,
+            ids,
+            draining: AtomicBool::new(false),
+            cache,
+            coverages: Coverages::default(),
+            observer,
+            clock,
+        })
+    }
+
+    /// The configuration in force; a request asks once and keeps to it.
+    pub fn current(&self) -> Arc<Generation> {
+        self.live.load_full()
+    }
+
+    /// Puts another configuration in force.
+    ///
+    /// # Errors
+    /// The old one stays.
+    pub fn replace(&self, snapshot: Snapshot) -> Result<(), BuildError> {
+        let generation = Generation::build(snapshot, &self.registry, &self.observer)?;
+        self.live.store(Arc::new(generation));
+        Ok(())
+    }
+
+    /// Begins the record of a request.
+    pub fn record(&self, client: IpAddr, method: &Method) -> Record {
+        Record::begin(
+            &self.observer,
+            Instant::now(),
+            self.ids.next(),
+            client,
+            method,
+        )
+    }
+
+    /// Forgets limits of viewers who have been quiet; to be called now and then.
+    pub fn sweep(&self) {
+        self.registry.shrink();
+    }
+
+    /// How many keys each limit remembers.
+    pub fn limit_keys(&self) -> Vec<(Arc<str>, LimitScope, u64)> {
+        let size = |(site, scope, keys): (Box<str>, Scope, usize)| {
+            (
+                Arc::from(site),
+                LimitScope::of(scope),
+                u64::try_from(keys).unwrap_or(u64::MAX),
+            )
+        };
+        self.registry.sizes().into_iter().map(size).collect()
+    }
+
+    /// From now on not ready: the process is about to end.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,253 @@
+//! What the admin listener and the steward may do to a running gateway: show it, reload it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::{Value, json};
+
+use super::{app::App, counters::TransportMetrics, tls::Tls};
+use crate::{
+    admin::Control,
+    config::{AdapterSpec, SiteEntry, Snapshot},
+    gate::{limit::Quota, param::Mode, route::Access},
+    observe::metrics::{CacheFigures, ConfigFacts, Metrics, Sources},
+};
+
+/// The reins of a running gateway.
+pub struct Steering {
+    app: Arc<App>,
+    file: Option<PathBuf>,
+    tls: Option<Arc<Tls>>,
+    turn: Mutex<()>,
+}
+
+impl Steering {
+    /// Of a gateway, and the file that its configuration came from.
+    pub fn new(app: Arc<App>, file: Option<PathBuf>, tls: Option<Arc<Tls>>) -> Self {
+        Self {
+            app,
+            file,
+            tls,
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// What all workers share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The files that the configuration was read from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let generation = self.app.current();
+        let tls = generation
+            .snapshot
+            .listen
+            .tls
+            .iter()
+            .flat_map(|files| [files.certificate.clone(), files.key.clone()]);
+        self.file
+            .iter()
+            .cloned()
+            .chain(tls)
+            .chain(generation.snapshot.files.iter().cloned())
+            .collect()
+    }
+
+    /// Loads the configuration and the certificates again; both or neither.
+    ///
+    /// # Errors
+    /// Everything that is wrong; what was in force stays.
+    pub fn reload_now(&self) -> Result<(), Vec<String>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.try_reload();
+        let metrics = self.app.observer.metrics();
+        metrics.reloaded(result.is_ok());
+        match &result {
+            Ok(()) => {
+                self.tell_facts();
+                tracing::info!("configuration reloaded");
+            }
+            Err(faults) => {
+                for fault in faults {
+                    tracing::error!(%fault, "configuration not reloaded, the old one stays in force");
+                }
+            }
+        }
+        self.app.observer.audit().reopen();
+        result
+    }
+
+    fn try_reload(&self) -> Result<(), Vec<String>> {
+        let Some(file) = &self.file else {
+            return Err(vec!["this gateway has no configuration file".into()]);
+        };
+        let snapshot = Snapshot::load(file)
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let before = self.app.current();
+        warn_of_restart(&before.snapshot, &snapshot);
+        if let Some(tls) = &self.tls {
+            tls.reload(&snapshot.listen.tls)
+                .map_err(|error| vec![chain(&error)])?;
+        }
+        self.app
+            .replace(snapshot)
+            .map_err(|error| vec![chain(&error)])
+    }
+
+    /// Lets the metrics read what others keep.
+    pub fn connect_metrics(&self, metrics: &Metrics, transport: &Arc<TransportMetrics>) {
+        let (cache, sites, limits) = (
+            Arc::clone(&self.app),
+            Arc::clone(&self.app),
+            Arc::clone(&self.app),
+        );
+        let (open, shaken) = (Arc::clone(transport), Arc::clone(transport));
+        metrics.connect(Sources {
+            cache: Some(Box::new(move || CacheFigures {
+                entries: cache.cache.len(),
+                hits: cache.cache.hits(),
+                misses: cache.cache.misses(),
+            })),
+            connections: Some(Box::new(move || {
+                u64::try_from(open.connections()).unwrap_or(0)
+            })),
+            handshakes: Some(Box::new(move || shaken.handshakes())),
+            limit_keys: Some(Box::new(move || limits.limit_keys())),
+            upstreams: Some(Box::new(move || {
+                let generation = sites.current();
+                generation
+                    .targets()
+                    .map(|(site, target)| (Arc::clone(&site.name), target.is_up()))
+                    .collect()
+            })),
+        });
+    }
+
+    /// Tells the metrics what configuration is in force.
+    pub fn tell_facts(&self) {
+        let generation = self.app.current();
+        let snapshot = &generation.snapshot;
+        let certificates = self
+            .tls
+            .as_ref()
+            .map(|tls| tls.certificates())
+            .unwrap_or_default();
+        let ends = certificates
+            .into_iter()
+            .filter_map(|one| Some((one.name.into(), one.expires?.0)));
+        let issuers = snapshot.issuers.iter().map(|entry| {
+            let keys = u64::try_from(entry.issuer.keys.len()).unwrap_or(u64::MAX);
+            (Arc::clone(&entry.issuer.name), keys)
+        });
+        let facts = ConfigFacts {
+            certificates: ends.collect(),
+            dangers: u64::try_from(snapshot.dangers.len()).unwrap_or(u64::MAX),
+            issuers: issuers.collect(),
+        };
+        for danger in &snapshot.dangers {
+            tracing::warn!(key = %danger, "a setting weakens a guarantee");
+        }
+        self.app
+            .observer
+            .metrics()
+            .configured(facts, self.app.clock.now());
+    }
+}
+
+/// What cannot change under a running process.
+fn warn_of_restart(old: &Snapshot, new: &Snapshot) {
+    let admin = |snapshot: &Snapshot| snapshot.admin.as_ref().map(|admin| admin.address);
+    for (changed, key) in [
+        (old.listen.address != new.listen.address, "listen.address"),
+        (old.listen.workers != new.listen.workers, "listen.workers"),
+        (
+            old.listen.tls.is_empty() != new.listen.tls.is_empty(),
+            "listen.tls",
+        ),
+        (admin(old) != admin(new), "admin.address"),
+        (old.audit != new.audit, "audit"),
+    ] {
+        if changed {
+            tracing::warn!(key, "a change here takes effect at the next start");
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl Control for Arc<Steering> {
+    fn ready(&self) -> Result<(), Vec<&'static str>> {
+        if self.app.is_draining() {
+            return Err(vec!["draining"]);
+        }
+        if !self.app.observer.audit().ready() {
+            return Err(vec!["the audit trail cannot be written"]);
+        }
+        Ok(())
+    }
+
+    fn sites(&self) -> Value {
+        let generation = self.app.current();
+        let sites = generation
+            .snapshot
+            .sites
+            .iter()
+            .map(|entry| (entry.site.name.to_string(), site(entry)));
+        json!({ "sites": sites.collect::<serde_json::Map<_, _>>() })
+    }
+
+    async fn reload(&self) -> Result<(), Vec<String>> {
+        self.reload_now()
+    }
+}
+
+/// The policy of one site, without a secret: built field by field, so that a new one cannot slip out.
+fn site(entry: &SiteEntry) -> Value {
+    let site = &entry.site;
+    let routes = site.surface.routes().iter().map(|route| {
+        let access = match route.access {
+            Access::Deny => "deny",
+            Access::Public => "public",
+            Access::Viewer => "viewer",
+        };
+        let methods: Vec<&str> = route.methods.iter().map(http::Method::as_str).collect();
+        json!({ "path": route.pattern, "methods": methods, "access": access, "scope": route.scope })
+    });
+    let params = site.params.iter().map(|spec| {
+        let mode = match spec.mode {
+            Mode::Disabled => "disabled",
+            Mode::Enabled => "enabled",
+            Mode::Locked => "locked",
+        };
+        (spec.name.to_string(), json!(mode))
+    });
+    let quota = |quota: &Option<Quota>| {
+        quota.map(|quota| json!({ "count": quota.count, "seconds": quota.period.as_secs_f64() }))
+    };
+    let kind = match entry.adapter {
+        AdapterSpec::Generic => "generic",
+        AdapterSpec::Superset(_) => "superset",
+    };
+    json!({
+        "kind": kind,
+        "hosts": entry.hosts,
+        "path_prefix": site.prefix,
+        "issuers": site.issuers.iter().map(|issuer| &*issuer.name).collect::<Vec<_>>(),
+        "frame_ancestors": site.frame.site.directive().to_str().unwrap_or_default(),
+        "top_level": site.frame.top_level,
+        "sessions": site.sessions,
+        "params": params.collect::<serde_json::Map<_, _>>(),
+        "limits": {
+            "address": quota(&site.limits.address), "viewer": quota(&site.limits.viewer), "tenant": quota(&site.limits.tenant),
+            "site": quota(&site.limits.site), "in_flight": site.limits.in_flight,
+        },
+        "routes": routes.collect::<Vec<_>>(),
+    })
+}

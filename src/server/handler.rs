@@ -1,0 +1,490 @@
+//! One request, top to bottom: read once, decided by the gate, planned, sent, finished. Whatever happens, [`Gateway::call`] answers and the record tells.
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::{
+    Service,
+    app::{App, Generation, SiteRuntime},
+    arrival::{self, Arrival},
+    body::{Body, BodyObserver, RequestBody},
+    client_addr::{self, Client},
+    conn::ConnInfo,
+    cors,
+    failure::Failure,
+    plan::BodyUse,
+    refuse, session,
+    upstream::Upstreams,
+    wire::head::Outgoing,
+};
+use crate::{
+    adapter::superset::{Superset, SupersetPlan},
+    gate::{
+        limit::Admitted,
+        policy::{self, Permit},
+        refusal::Refusal,
+        request::{RequestView, UnixTime},
+        route::{Access, Action, RouteMatch},
+        site::Site,
+    },
+    observe::record::Record,
+    rewrite::{self, body, form, header::Forwarded, multipart, response::Keep},
+};
+
+/// The gateway as one worker thread runs it.
+pub struct Gateway {
+    app: Arc<App>,
+    upstreams: Rc<Upstreams>,
+}
+
+/// What was decided on the head of a request: everything that is still to be sent.
+enum Next {
+    /// The answer is here already.
+    Answer(Response<Body>),
+    /// The upstream is asked.
+    Send(Box<Send>),
+}
+
+/// A request on its way to the upstream.
+struct Send {
+    admitted: Admitted,
+    target: String,
+    payload: Payload,
+    superset: Option<SupersetPlan>,
+    page: bool,
+}
+
+/// The body of a request: passing through, or held because something had to read it.
+enum Payload {
+    Held(Bytes),
+    Passing(Incoming),
+}
+
+impl Service for Gateway {
+    async fn call(&self, conn: &ConnInfo, request: Request<Incoming>) -> Response<Body> {
+        let generation = self.app.current();
+        let (mut parts, body) = request.into_parts();
+        let trusted = &generation.snapshot.listen.trusted_proxies;
+        let client = client_addr::client(conn.peer.ip(), conn.tls, &parts.headers, trusted);
+        let mut record = self.app.record(client.address, &parts.method);
+        record.origin(&parts.headers);
+        let page = arrival::shows_page(&parts.headers);
+        let asking = parts.headers.get(header::ORIGIN).cloned();
+        let referer = parts.headers.get(header::REFERER).cloned();
+        let head = parts.method == http::Method::HEAD;
+        let served = self
+            .serve(&generation, &mut parts, body, client, &mut record)
+            .await;
+        let response = served.unwrap_or_else(|failure| {
+            refuse::response(
+                &failure,
+                &mut record,
+                &refuse::Asker {
+                    page,
+                    origin: asking,
+                    referer,
+                },
+            )
+        });
+        finished(response, record, head)
+    }
+}
+
+impl Gateway {
+    /// One worker's gateway.
+    pub fn new(app: Arc<App>) -> Self {
+        Self {
+            app,
+            upstreams: Upstreams::new(),
+        }
+    }
+
+    async fn serve(
+        &self,
+        generation: &Generation,
+        parts: &mut Parts,
+        body: Incoming,
+        client: Client,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Failure> {
+        if !self.app.observer.audit().ready() {
+            return Err(Refusal::Overloaded.into());
+        }
+        let now = self.app.clock.now();
+        let (next, here) = {
+            let arrival = Arrival::read(parts)?;
+            let (site, path) = generation
+                .snapshot
+                .gate
+                .find(&arrival.host, &arrival.path)?;
+            let here = generation.site(site).ok_or(Refusal::SiteUnknown)?;
+            record.site(site, &here.metrics);
+            let view = arrival::view(parts, &arrival, &path, client, now);
+            if let Some(answer) = cors::preflight(site, &view) {
+                return Ok(answer);
+            }
+            let scene = Scene {
+                generation,
+                site,
+                here,
+                view: &view,
+                arrival: &arrival,
+            };
+            (self.decide(&scene, body, record).await?, here)
+        };
+        match next {
+            Next::Answer(answer) => Ok(answer),
+            Next::Send(send) => {
+                self.send(generation, here, parts, *send, client, now, record)
+                    .await
+            }
+        }
+    }
+
+    /// Everything that needs only the head (and a body that must be read first): the gate, the limits, the plan.
+    async fn decide(
+        &self,
+        scene: &Scene<'_>,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Result<Next, Failure> {
+        let Scene { site, view, .. } = *scene;
+        let matched = match site.surface.find(view.method, view.path.as_str()) {
+            Err(Refusal::MethodDenied) => {
+                return Err(Failure::Method(
+                    site.surface.allowed_methods(view.path.as_str()),
+                ));
+            }
+            other => other?,
+        };
+        let route = matched.route;
+        record.route(route);
+        if route.access == Access::Viewer {
+            scene.generation.limits.address(site.index, view.client)?;
+        }
+        let usage = scene.here.plan.body_use(matched.index);
+        let payload = scene.payload(&matched, usage, body).await?;
+        let form = scene.form_token(&matched, &payload)?;
+        let sealer = scene.generation.snapshot.sessions.as_deref();
+        let viewer =
+            policy::recognise(site, route, view, form.as_deref(), sealer, &self.app.cache)?;
+        if let Some(viewer) = &viewer {
+            record.viewer(viewer);
+        }
+        let permit = policy::decide(site, &matched, viewer, view)?;
+        let admitted = scene.generation.limits.charge(permit)?;
+        let page = arrival::loads_page(view.method, view.headers);
+        if let Some(answer) = scene.at_once(&admitted, &payload, page, record) {
+            return Ok(Next::Answer(answer?));
+        }
+        let target = scene
+            .here
+            .plan
+            .target(admitted.permit(), view.path, view.query)?;
+        let superset = match &scene.here.superset {
+            None => None,
+            Some(superset) => Some(
+                self.ask_superset(scene, superset, &admitted, &matched, &payload)
+                    .await?,
+            ),
+        };
+        Ok(Next::Send(Box::new(Send {
+            admitted,
+            target,
+            payload,
+            superset,
+            page,
+        })))
+    }
+
+    /// Superset wants to know first what the dashboard is made of.
+    async fn ask_superset(
+        &self,
+        scene: &Scene<'_>,
+        superset: &Superset,
+        admitted: &Admitted,
+        matched: &RouteMatch<'_, '_>,
+        payload: &Payload,
+    ) -> Result<SupersetPlan, Failure> {
+        let permit = admitted.permit();
+        let coverage = match superset.wants(permit)? {
+            None => None,
+            Some(dashboard) => {
+                let upstream = self.upstreams.of(&scene.here.target);
+                Some(
+                    self.app
+                        .coverages
+                        .of(
+                            admitted,
+                            superset,
+                            &dashboard,
+                            &upstream,
+                            scene.generation.snapshot.generation,
+                            self.app.clock,
+                        )
+                        .await?,
+                )
+            }
+        };
+        let held = match payload {
+            Payload::Held(bytes) => Some(&**bytes),
+            Payload::Passing(_) => None,
+        };
+        Ok(superset.plan(
+            permit,
+            scene.view,
+            &matched.captures,
+            held,
+            coverage.as_deref(),
+        )?)
+    }
+
+    /// Sends what was admitted, and finishes what comes back.
+    #[expect(clippy::too_many_arguments, reason = "the second half of one story")]
+    async fn send(
+        &self,
+        generation: &Generation,
+        here: &SiteRuntime,
+        parts: &mut Parts,
+        send: Send,
+        client: Client,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Failure> {
+        let Send {
+            admitted,
+            target,
+            payload,
+            superset,
+            page,
+        } = send;
+        let permit = admitted.permit();
+        let host = parts.headers.get(header::HOST).cloned();
+        let named = host.as_ref().and_then(|host| host.to_str().ok());
+        let host = named
+            .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
+            .unwrap_or_default();
+        let (id, traceparent) = (record.id().header(), record.id().traceparent());
+        let forwarded = Forwarded {
+            client: client.address,
+            host,
+            secure: client.secure,
+            request_id: &id,
+            traceparent: &traceparent,
+        };
+        here.plan.headers(permit, &mut parts.headers, &forwarded)?;
+        let body = self.outbound_body(generation, here, permit, parts, payload, superset)?;
+        let asked = Instant::now();
+        let outgoing = Outgoing {
+            method: &parts.method,
+            target: &target,
+            headers: &parts.headers,
+            upgrade: None,
+        };
+        let answer = self
+            .upstreams
+            .of(&here.target)
+            .send(&admitted, outgoing, body)
+            .await;
+        record.upstream_time(asked.elapsed());
+        let (mut head, body) = answer?.into_parts();
+        rewrite::response::finish(&mut head, &here.rules, permit.embedding(), keep(permit))?;
+        let good = head.status.is_success() || head.status.is_redirection();
+        if let Some(cookie) = session::cookie(
+            permit,
+            generation.snapshot.sessions.as_deref(),
+            page && good,
+            now,
+        ) {
+            head.headers.append(header::SET_COOKIE, cookie);
+        }
+        let (_, taken) = admitted.into_parts();
+        record.hold(taken);
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// The body for the upstream: rewritten, replaced, or as it comes.
+    fn outbound_body(
+        &self,
+        generation: &Generation,
+        here: &SiteRuntime,
+        permit: &Permit,
+        parts: &mut Parts,
+        payload: Payload,
+        superset: Option<SupersetPlan>,
+    ) -> Result<RequestBody, Failure> {
+        if let Some(plan) = superset {
+            return Ok(RequestBody::full(plan.apply(&mut parts.headers).into()));
+        }
+        match payload {
+            Payload::Held(bytes)
+                if here.plan.body_use(permit.route_index()) == BodyUse::Rewrite =>
+            {
+                let bytes = here.plan.rewrite(permit, &mut parts.headers, bytes)?;
+                Ok(RequestBody::full(bytes))
+            }
+            Payload::Held(bytes) => Ok(RequestBody::full(bytes)),
+            Payload::Passing(body) => {
+                let pause = generation.snapshot.listen.body_timeout;
+                Ok(RequestBody::stream(body, permit.route().body_limit, pause)?)
+            }
+        }
+    }
+}
+
+/// What a request is decided by.
+struct Scene<'a> {
+    generation: &'a Generation,
+    site: &'a Arc<Site>,
+    here: &'a SiteRuntime,
+    view: &'a RequestView<'a>,
+    arrival: &'a Arrival<'a>,
+}
+
+impl Scene<'_> {
+    /// Reads the body where it must be read, within the route's bound.
+    async fn payload(
+        &self,
+        matched: &RouteMatch<'_, '_>,
+        usage: BodyUse,
+        body: Incoming,
+    ) -> Result<Payload, Failure> {
+        if usage == BodyUse::Stream
+            && matched.route.form_credential.is_none()
+            && matched.route.action == Action::Proxy
+        {
+            return Ok(Payload::Passing(body));
+        }
+        let pause = self.generation.snapshot.listen.body_timeout;
+        let bytes = RequestBody::collect(body, matched.route.body_limit, pause).await?;
+        Ok(Payload::Held(bytes))
+    }
+
+    /// A token in a field of a form, where the route has a place for it there.
+    fn form_token(
+        &self,
+        matched: &RouteMatch<'_, '_>,
+        payload: &Payload,
+    ) -> Result<Option<String>, Failure> {
+        let (Some(field), Payload::Held(bytes)) = (&matched.route.form_credential, payload) else {
+            return Ok(None);
+        };
+        let token = match body::media(self.view.headers)? {
+            body::Media::Form => form::field(bytes, field)?.map(std::borrow::Cow::into_owned),
+            body::Media::Multipart(boundary) => {
+                multipart::field(bytes, &boundary, field)?.map(str::to_owned)
+            }
+            body::Media::Json | body::Media::Other => None,
+        };
+        Ok(token)
+    }
+
+    /// What embedgate answers itself: beacons, the adapter's own endpoints, the redirect that takes a token out of the URL.
+    fn at_once(
+        &self,
+        admitted: &Admitted,
+        payload: &Payload,
+        page: bool,
+        record: &mut Record,
+    ) -> Option<Result<Response<Body>, Failure>> {
+        let permit = admitted.permit();
+        match permit.route().action {
+            Action::NoContent => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                Some(Ok(self.own(permit, response)))
+            }
+            Action::Local(number) => Some(self.local(permit, number, payload, record)),
+            Action::Proxy => self.redirect(permit, page).map(Ok),
+        }
+    }
+
+    /// A generic page that was opened with a token in its URL is opened again without.
+    fn redirect(&self, permit: &Permit, page: bool) -> Option<Response<Body>> {
+        let in_query = matches!(permit.viewer()?.via, policy::Via::Token { in_query: true });
+        if !(in_query && page && self.site.sessions && self.here.superset.is_none()) {
+            return None;
+        }
+        let sealer = self.generation.snapshot.sessions.as_deref();
+        let cookie = session::cookie(permit, sealer, true, self.view.now)?;
+        let response = session::redirect(
+            self.arrival.path.as_str(),
+            self.view.query,
+            &self.site.places.query,
+            cookie,
+        )?;
+        Some(self.own(permit, response))
+    }
+
+    fn local(
+        &self,
+        permit: &Permit,
+        number: u8,
+        payload: &Payload,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Failure> {
+        let superset = self.here.superset.as_ref().ok_or(Refusal::RouteDenied)?;
+        let Payload::Held(bytes) = payload else {
+            return Err(Refusal::RequestMalformed.into());
+        };
+        let reply = superset.local(number, self.view, bytes, &self.site.params);
+        if let Some(refusal) = reply.refusal {
+            record.refuse(&refusal.into());
+        }
+        let mut response = Response::new(Body::full(reply.body));
+        *response.status_mut() = reply.status;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(self.own(permit, response))
+    }
+
+    /// What every response of ours carries too.
+    fn own(&self, permit: &Permit, mut response: Response<Body>) -> Response<Body> {
+        rewrite::response::protect(response.headers_mut(), permit.embedding());
+        response
+    }
+}
+
+/// How far a response may be kept.
+fn keep(permit: &Permit) -> Keep {
+    match (permit.viewer(), permit.route().no_store) {
+        (Some(_), _) => Keep::Viewer,
+        (None, true) => Keep::NotUnlessSaid,
+        (None, false) => Keep::AsSaid,
+    }
+}
+
+impl BodyObserver for Record {
+    fn broken(&mut self) {
+        Self::broken(self);
+    }
+
+    fn bytes(&mut self, n: u64) {
+        self.add_bytes(n);
+    }
+
+    fn complete(&mut self) {
+        self.finish();
+    }
+}
+
+/// The record goes with the body, to its last byte or its loss.
+fn finished(mut response: Response<Body>, mut record: Record, head: bool) -> Response<Body> {
+    record.status(response.status());
+    response
+        .headers_mut()
+        .insert("x-request-id", record.id().header());
+    if head {
+        record.finish();
+    }
+    response.map(|body| body.observed(Box::new(record)))
+}

@@ -1,0 +1,214 @@
+//! What the upstream is asked: target, header fields and body of the outbound request, worked out without sending anything.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    adapter::superset::Superset,
+    config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
+    gate::{
+        path::NormalPath,
+        policy::{Denial, Permit},
+        query::Query,
+        refusal::Refusal,
+        route::{Access, Action, Route},
+        site::Site,
+    },
+    rewrite::{
+        Bindings, body,
+        cookie::{self, CookiePolicy},
+        decode, header as fields,
+        header::Forwarded,
+        path,
+        query::QueryPlan,
+    },
+};
+
+/// What a site does with requests, worked out once per generation of the configuration.
+#[derive(Debug)]
+pub struct SitePlan {
+    routes: Vec<RoutePlan>,
+    identity: Vec<(HeaderName, IdentitySource)>,
+    stripped: Vec<HeaderName>,
+    cookies: CookiePolicy,
+}
+
+#[derive(Debug)]
+struct RoutePlan {
+    query: QueryPlan,
+    body: BodyUse,
+}
+
+/// How a route treats the request body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyUse {
+    /// The adapter reads it.
+    Inspect,
+    /// Locked values are put into it.
+    Rewrite,
+    /// It passes as it comes.
+    Stream,
+}
+
+impl SitePlan {
+    /// Of a site.
+    pub fn new(entry: &SiteEntry, cookies: CookiePolicy) -> Self {
+        let site = &entry.site;
+        let plan = |route: &std::sync::Arc<Route>| RoutePlan::new(site, route, &entry.adapter);
+        let identity = entry.identity.clone();
+        let mut stripped: Vec<HeaderName> = identity.iter().map(|(name, _)| name.clone()).collect();
+        stripped.extend(site.places.headers.iter().cloned());
+        Self {
+            routes: site.surface.routes().iter().map(plan).collect(),
+            identity,
+            stripped,
+            cookies,
+        }
+    }
+
+    /// How a route treats the request body.
+    pub fn body_use(&self, route: usize) -> BodyUse {
+        self.routes
+            .get(route)
+            .map_or(BodyUse::Inspect, |plan| plan.body)
+    }
+
+    /// The path and query below the upstream's prefix: the route's locks in place, the viewer's parameters judged, tokens gone.
+    ///
+    /// # Errors
+    /// `param_locked`, `param_disabled`, `param_invalid`, `param_missing`.
+    pub fn target(
+        &self,
+        permit: &Permit,
+        path: &NormalPath<'_>,
+        query: &Query<'_>,
+    ) -> Result<String, Denial> {
+        let bindings = bindings(permit);
+        let plan = self
+            .routes
+            .get(permit.route_index())
+            .ok_or(Refusal::RouteDenied)?;
+        let path = path::apply(&permit.route().pattern, path.as_str(), bindings)?;
+        let query = plan
+            .query
+            .rebuild(query, bindings.params, bindings.values)?;
+        let mut target = String::with_capacity(path.len() + query.len() + 1);
+        target.push_str(&path);
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(&query);
+        }
+        Ok(target)
+    }
+
+    /// The upstream's header fields: what the client must not send is gone, what embedgate says is set.
+    ///
+    /// # Errors
+    /// `param_missing`, `param_invalid`, `param_disabled`.
+    pub fn headers(
+        &self,
+        permit: &Permit,
+        headers: &mut HeaderMap,
+        forwarded: &Forwarded<'_>,
+    ) -> Result<(), Denial> {
+        fields::strip_client(headers, &self.stripped);
+        cookie::filter(headers, &self.cookies);
+        fields::set_forwarded(headers, forwarded);
+        fields::bind(headers, bindings(permit))?;
+        headers.remove(header::HOST);
+        for (name, source) in &self.identity {
+            if let Some(value) = identity(permit, *source) {
+                headers.insert(name.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A body with the route's locks in it, and the header fields that go with it.
+    ///
+    /// # Errors
+    /// `body_unsupported`, `body_too_large`, and what a parameter may be refused for.
+    pub fn rewrite(
+        &self,
+        permit: &Permit,
+        headers: &mut HeaderMap,
+        body: Bytes,
+    ) -> Result<Bytes, Denial> {
+        let media = body::media(headers)?;
+        let plain = decode::inflate(headers, body, permit.route().body_limit)?;
+        let drop: &[Box<str>] = permit.route().form_credential.as_slice();
+        let body = body::apply(&media, &plain, bindings(permit), drop)?;
+        body::rewritten(headers, body.len());
+        Ok(body.into())
+    }
+}
+
+impl RoutePlan {
+    fn new(site: &Site, route: &Route, adapter: &AdapterSpec) -> Self {
+        let (params, locks) = match route.access {
+            Access::Viewer => (&*site.params, &*route.locks),
+            Access::Deny | Access::Public => (&[][..], &[][..]),
+        };
+        let inspected = match adapter {
+            AdapterSpec::Generic => false,
+            AdapterSpec::Superset(_) => Superset::needs_body(route),
+        };
+        let body = match (inspected, route.action) {
+            (true, _) | (_, Action::Local(_)) => BodyUse::Inspect,
+            (false, _) if body::is_bound(locks) => BodyUse::Rewrite,
+            (false, Action::NoContent | Action::Proxy) => BodyUse::Stream,
+        };
+        Self {
+            query: QueryPlan::new(
+                params,
+                locks,
+                &site.places.query,
+                route.query_allow.as_deref(),
+            ),
+            body,
+        }
+    }
+}
+
+/// The cookie policy of a site.
+pub fn cookie_policy(entry: &SiteEntry, secure: bool) -> CookiePolicy {
+    match entry.cookies {
+        CookieMode::Frame => CookiePolicy::Frame { only: None, secure },
+        CookieMode::Strip if entry.kept_cookies.is_empty() => CookiePolicy::Strip,
+        CookieMode::Strip => CookiePolicy::Frame {
+            only: Some(entry.kept_cookies.clone()),
+            secure,
+        },
+    }
+}
+
+/// The parameters of a permit; none on public routes.
+fn bindings(permit: &Permit) -> Bindings<'_> {
+    match permit.viewer() {
+        None => Bindings::NONE,
+        Some(_) => Bindings {
+            params: &permit.site().params,
+            values: permit.values(),
+            locks: &permit.route().locks,
+        },
+    }
+}
+
+fn identity(permit: &Permit, source: IdentitySource) -> Option<HeaderValue> {
+    let claims = permit.viewer()?.signed.claims();
+    let text = |text: &str| {
+        HeaderValue::from_str(text)
+            .or_else(|_| HeaderValue::from_bytes(text.as_bytes()))
+            .ok()
+    };
+    match source {
+        IdentitySource::Param(index) => {
+            let value = permit.values().get(index)?.as_ref()?;
+            let all: Vec<&str> = value.scalars().iter().map(|scalar| &*scalar.text).collect();
+            text(&all.join(","))
+        }
+        IdentitySource::Scope => text(claims.scope.as_str()),
+        IdentitySource::Tenant => text(claims.tenant.as_deref()?),
+        IdentitySource::Viewer => text(&claims.viewer),
+    }
+}
