@@ -199,6 +199,8 @@ struct Queue {
     held: usize,
     /// Records in both.
     lines: u64,
+    /// Records in `bytes`.
+    fresh: u64,
     /// The writer was woken because the buffer fills up.
     hurry: bool,
     reopen: bool,
@@ -244,6 +246,7 @@ impl Shared {
         }
         queue.bytes.extend_from_slice(line);
         queue.lines += 1;
+        queue.fresh += 1;
         let hurry = !queue.hurry && queue.bytes.len() > self.limit / 2;
         queue.hurry |= hurry;
         let full = self.is_full(used);

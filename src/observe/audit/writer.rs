@@ -22,6 +22,7 @@ pub(super) fn run(shared: &Arc<Shared>, target: Target) {
     let mut writer = Writer {
         target,
         batch: Vec::new(),
+        lines: 0,
         sent: 0,
         reopen: false,
         pause: TICK,
@@ -40,6 +41,8 @@ pub(super) fn run(shared: &Arc<Shared>, target: Target) {
 struct Writer {
     target: Target,
     batch: Vec<u8>,
+    /// Records in the batch.
+    lines: u64,
     /// How much of the batch is written.
     sent: usize,
     /// The file is to be opened again.
@@ -66,6 +69,7 @@ impl Writer {
         if self.batch.is_empty() {
             std::mem::swap(&mut self.batch, &mut queue.bytes);
             queue.held = self.batch.len();
+            self.lines = std::mem::take(&mut queue.fresh);
             queue.hurry = false;
         }
         queue.closing
@@ -107,9 +111,13 @@ impl Writer {
             return;
         }
         if !self.batch.is_empty() {
-            shared.wrote(lines_in(&self.batch));
+            shared.wrote(self.lines);
+            // Given back slowly, so that a steady stream finds its buffer warm.
+            if self.batch.len() < self.batch.capacity() / 4 {
+                let half = self.batch.capacity() / 2;
+                self.batch.shrink_to(half.max(KEEP));
+            }
             self.batch.clear();
-            self.batch.shrink_to(KEEP);
             self.sent = 0;
         }
         self.pause = TICK;
