@@ -27,6 +27,7 @@ fn route(pattern: &str) -> Route {
         top_level: false,
         body_limit: 0,
         no_store: false,
+        unread_body: false,
     }
 }
 

@@ -28,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
         top_level: false,
         body_limit: 0,
         no_store: false,
+        unread_body: false,
     };
     let Ok(table) = RouteTable::build(lines.map(route).collect()) else {
         return;

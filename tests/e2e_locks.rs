@@ -8,7 +8,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Gateway, Upstream, client::post, gateway::bearer, get, token};
+use support::{Gateway, Upstream, client::post, gateway, gateway::bearer, get, token};
 
 #[test]
 fn no_spelling_of_a_locked_name_in_the_query_passes_with_another_value() {
@@ -305,4 +305,51 @@ fn a_body_beyond_the_limit_is_cut_off() {
     );
     assert_eq!(reply.code(), "body_too_large");
     assert!(upstream.seen().is_empty());
+}
+
+#[test]
+fn a_body_without_a_lock_of_its_own_may_not_name_a_locked_parameter_either() {
+    let upstream = Upstream::plain();
+    let gateway = Gateway::generic(upstream.address, "");
+    let bearer = bearer();
+    let ask = |kind: &str, body: &[u8]| {
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
+        post(gateway.address, "/api/default", &headers, body)
+    };
+    let form = "application/x-www-form-urlencoded";
+    for (kind, body, code) in [
+        (form, &b"tenant_id=1"[..], "param_locked"),
+        (form, b"TENANT%5FID[]=1", "param_locked"),
+        (form, b"internal=1", "param_disabled"),
+        ("application/json", br#"{"tenant_id":1}"#, "param_locked"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x--",
+            "body_unsupported",
+        ),
+        ("text/plain", b"tenant_id=1", "body_unsupported"),
+    ] {
+        assert_eq!(ask(kind, body).code(), code, "{kind}");
+    }
+    assert!(upstream.seen().is_empty());
+    assert_eq!(ask(form, b"a=1&tenant_id=999").status, 200);
+    assert_eq!(upstream.last().text(), "a=1");
+    assert_eq!(ask("application/json", br#"{"a":1.0}"#).status, 200);
+    assert_eq!(upstream.last().text(), r#"{"a":1.0}"#);
+    assert_eq!(ask("text/plain", b"").status, 200);
+
+    let unread = gateway::generic(upstream.address, "").replace(
+        "path = \"/api/default\"",
+        "path = \"/api/default\"\ndanger_unread_body = true",
+    );
+    let gateway = Gateway::start(&unread);
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "text/plain"),
+    ];
+    assert_eq!(
+        post(gateway.address, "/api/default", &headers, b"raw").status,
+        200
+    );
+    assert_eq!(upstream.last().text(), "raw");
 }

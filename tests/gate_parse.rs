@@ -25,6 +25,7 @@ fn route(pattern: &str, access: Access) -> Route {
         top_level: false,
         body_limit: 0,
         no_store: false,
+        unread_body: false,
     }
 }
 

@@ -126,6 +126,7 @@ fn explain(
         story,
         "body",
         match plan.body_use(permit.route_index()) {
+            plan::BodyUse::Judge => "read, and refused where it names a locked parameter",
             plan::BodyUse::Inspect => "read and judged by the adapter",
             plan::BodyUse::Rewrite => "read, and the locked values put in",
             plan::BodyUse::Stream => "passes as it comes",

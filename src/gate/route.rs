@@ -61,6 +61,8 @@ pub struct Route {
     pub query_allow: Option<Vec<Box<str>>>,
     /// A field of a form body (urlencoded or multipart) in which a token may stand.
     pub form_credential: Option<Box<str>>,
+    /// Whether bodies pass unread although the site has parameters that a viewer may not send (uploads). Else each is read and judged.
+    pub unread_body: bool,
     /// Whether a browser may open it outside a frame (exports open in a new window); else the site's rule holds.
     pub top_level: bool,
     /// Largest request body in bytes.

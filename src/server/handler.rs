@@ -322,11 +322,16 @@ impl Gateway {
         }
         match payload {
             Payload::Held(bytes)
-                if here.plan.body_use(permit.route_index()) == BodyUse::Rewrite =>
+                if match here.plan.body_use(permit.route_index()) {
+                    BodyUse::Judge => !bytes.is_empty(),
+                    BodyUse::Rewrite => true,
+                    BodyUse::Inspect | BodyUse::Stream => false,
+                } =>
             {
                 let bytes = here.plan.rewrite(permit, &mut parts.headers, bytes)?;
                 Ok(RequestBody::full(bytes))
             }
+            Payload::Held(bytes) if bytes.is_empty() => Ok(RequestBody::empty()),
             Payload::Held(bytes) => Ok(RequestBody::full(bytes)),
             Payload::Passing(body) => {
                 let pause = generation.snapshot.listen.body_timeout;

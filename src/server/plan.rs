@@ -7,6 +7,7 @@ use crate::{
     adapter::superset::Superset,
     config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
     gate::{
+        param::{Mode, ParamSpec},
         path::NormalPath,
         policy::{Denial, Permit},
         query::Query,
@@ -44,6 +45,8 @@ struct RoutePlan {
 pub enum BodyUse {
     /// The adapter reads it.
     Inspect,
+    /// It has no place for locked values, but may not name a parameter that is not the viewer's either.
+    Judge,
     /// Locked values are put into it.
     Rewrite,
     /// It passes as it comes.
@@ -149,6 +152,7 @@ impl RoutePlan {
             Access::Viewer => (&*site.params, &*route.locks),
             Access::Deny | Access::Public => (&[][..], &[][..]),
         };
+        let generic = matches!(adapter, AdapterSpec::Generic);
         let inspected = match adapter {
             AdapterSpec::Generic => false,
             AdapterSpec::Superset(_) => Superset::needs_body(route),
@@ -156,6 +160,9 @@ impl RoutePlan {
         let body = match (inspected, route.action) {
             (true, _) | (_, Action::Local(_)) => BodyUse::Inspect,
             (false, _) if body::is_bound(locks) => BodyUse::Rewrite,
+            (false, Action::Proxy) if forbids(params) && !route.unread_body && generic => {
+                BodyUse::Judge
+            }
             (false, Action::NoContent | Action::Proxy) => BodyUse::Stream,
         };
         Self {
@@ -168,6 +175,11 @@ impl RoutePlan {
             body,
         }
     }
+}
+
+/// Whether there is anything that a viewer may not send.
+fn forbids(params: &[ParamSpec]) -> bool {
+    params.iter().any(|spec| spec.mode != Mode::Enabled)
 }
 
 /// The cookie policy of a site.

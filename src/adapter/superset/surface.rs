@@ -158,5 +158,6 @@ fn route(pattern: &str, method: Method, query: &[&str]) -> Route {
         top_level: false,
         body_limit: 0,
         no_store: true,
+        unread_body: false,
     }
 }

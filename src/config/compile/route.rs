@@ -45,6 +45,9 @@ fn route(raw: &raw::Route, at: &At<'_>, params: &[ParamSpec], body_limit: u64) -
     } else {
         needless(raw, at)
     };
+    if raw.danger_unread_body {
+        at.key("danger_unread_body").danger();
+    }
     let scope = raw.scope.as_deref().unwrap_or("view");
     if scope.is_empty() || scope.contains(char::is_whitespace) {
         at.key("scope").report("is one word, such as \"download\"");
@@ -67,6 +70,7 @@ fn route(raw: &raw::Route, at: &At<'_>, params: &[ParamSpec], body_limit: u64) -
         top_level: raw.top_level == raw::TopLevel::Allow,
         body_limit: raw.body_limit.map_or(body_limit, |size| size.0),
         no_store: access == Access::Viewer,
+        unread_body: raw.danger_unread_body,
     })
 }
 
@@ -82,6 +86,7 @@ fn access(raw: raw::Access) -> Access {
 fn needless<T>(raw: &raw::Route, at: &At<'_>) -> Vec<T> {
     let keys = [
         ("danger_unlocked", !raw.danger_unlocked.is_empty()),
+        ("danger_unread_body", raw.danger_unread_body),
         ("lock", !raw.lock.is_empty()),
         ("resource", raw.resource.is_some()),
         ("scope", raw.scope.is_some()),

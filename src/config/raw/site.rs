@@ -245,6 +245,9 @@ pub struct Route {
     pub body_limit: Option<Size>,
     /// Locked parameters that this route does not need: the upstream is asked without them.
     pub danger_unlocked: Vec<String>,
+    /// Bodies pass unread (uploads), although the upstream might find a locked parameter in them. Else each body is read, must be a form or
+    /// JSON, and may not say otherwise than the token.
+    pub danger_unread_body: bool,
 }
 
 /// Who may use a route.

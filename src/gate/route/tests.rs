@@ -19,6 +19,7 @@ fn route(pattern: &str, methods: &[Method], access: Access) -> Route {
         top_level: false,
         body_limit: 0,
         no_store: false,
+        unread_body: false,
     }
 }
 
