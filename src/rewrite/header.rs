@@ -179,10 +179,13 @@ pub fn set_forwarded(headers: &mut HeaderMap, forwarded: &Forwarded<'_>) {
     let client_end = text.len();
     text.push_str(host);
     let host_end = text.len();
-    let _infallible = match client {
-        IpAddr::V4(_) => write!(text, "for={client};proto={proto}"),
-        IpAddr::V6(_) => write!(text, "for=\"[{client}]\";proto={proto}"),
+    let (before, after) = match client {
+        IpAddr::V4(_) => ("for=", ""),
+        IpAddr::V6(_) => ("for=\"[", "]\""),
     };
+    text.push_str(before);
+    text.extend_from_within(..client_end);
+    text.extend([after, ";proto=", proto]);
     if !host.contains(['"', '\\']) {
         text.extend([";host=\"", host, "\""]);
     }

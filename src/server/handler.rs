@@ -30,6 +30,7 @@ use crate::{
         request::{RequestView, UnixTime},
         route::{Access, Action, RouteMatch},
         site::Site,
+        token::FrontCache,
     },
     observe::record::Record,
     rewrite::{self, body, form, header::Forwarded, multipart, response::Keep},
@@ -38,6 +39,7 @@ use crate::{
 /// The gateway as one worker thread runs it.
 pub struct Gateway {
     app: Arc<App>,
+    front: FrontCache,
     upstreams: Rc<Upstreams>,
 }
 
@@ -99,6 +101,7 @@ impl Gateway {
     pub fn new(app: Arc<App>) -> Self {
         Self {
             app,
+            front: FrontCache::default(),
             upstreams: Upstreams::new(),
         }
     }
@@ -170,8 +173,14 @@ impl Gateway {
         let payload = scene.payload(&matched, usage, body).await?;
         let form = scene.form_token(&matched, &payload)?;
         let sealer = scene.generation.snapshot.sessions.as_deref();
-        let viewer =
-            policy::recognise(site, route, view, form.as_deref(), sealer, &self.app.cache)?;
+        let viewer = policy::recognise(
+            site,
+            route,
+            view,
+            form.as_deref(),
+            sealer,
+            &self.front.before(&self.app.cache),
+        )?;
         if let Some(viewer) = &viewer {
             record.viewer(viewer);
         }

@@ -1,6 +1,7 @@
 //! Remembered verifications, over moka: bounded, and each gone when its token or session is. (Moka reads its own clock to evict; decisions never do.)
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -72,6 +73,71 @@ impl VerificationCache for MokaCache {
     }
 }
 
+/// One thread's own memory in front of the shared one: a slot per digest, the later one stays. It saves the shared cache's bookkeeping, not a check:
+/// times are judged on every request, and a digest names the keys that it was made with.
+pub struct FrontCache(RefCell<Box<[Slot]>>);
+
+type Slot = Option<(TokenDigest, Arc<Signed>)>;
+
+impl Default for FrontCache {
+    fn default() -> Self {
+        Self(RefCell::new((0..SLOTS).map(|_| None).collect()))
+    }
+}
+
+impl FrontCache {
+    /// In front of a shared cache.
+    pub fn before<'a>(&'a self, shared: &'a MokaCache) -> Fronted<'a> {
+        Fronted {
+            front: self,
+            shared,
+        }
+    }
+}
+
+/// A [`FrontCache`] and the shared cache behind it.
+#[derive(Clone, Copy)]
+pub struct Fronted<'a> {
+    front: &'a FrontCache,
+    shared: &'a MokaCache,
+}
+
+impl VerificationCache for Fronted<'_> {
+    fn get(&self, digest: &TokenDigest) -> Option<Arc<Signed>> {
+        let slot = slot(digest);
+        if let Some(Some((known, signed))) = self.front.0.borrow().get(slot)
+            && known == digest
+        {
+            self.shared.hits.fetch_add(1, Ordering::Relaxed);
+            return Some(Arc::clone(signed));
+        }
+        let signed = self.shared.get(digest)?;
+        self.keep(slot, *digest, &signed);
+        Some(signed)
+    }
+
+    fn put(&self, digest: TokenDigest, signed: &Arc<Signed>) {
+        self.keep(slot(&digest), digest, signed);
+        self.shared.put(digest, signed);
+    }
+}
+
+impl Fronted<'_> {
+    fn keep(&self, slot: usize, digest: TokenDigest, signed: &Arc<Signed>) {
+        if let Some(slot) = self.front.0.borrow_mut().get_mut(slot) {
+            *slot = Some((digest, Arc::clone(signed)));
+        }
+    }
+}
+
+fn slot(digest: &TokenDigest) -> usize {
+    let [first, second, ..] = digest.0;
+    usize::from(u16::from_be_bytes([first, second])) % SLOTS
+}
+
+/// Some 200 kB per thread, and the verifications that they hold.
+const SLOTS: usize = 4096;
+
 struct UntilEnd<F> {
     now: F,
 }
@@ -92,6 +158,23 @@ impl<F: Fn() -> UnixTime> Expiry<TokenDigest, Arc<Signed>> for UntilEnd<F> {
 mod tests {
     use super::*;
     use crate::gate::token::testing;
+
+    #[test]
+    fn a_front_remembers_and_never_answers_for_another_digest() {
+        let signed = Arc::new(testing::signed("viewer", None));
+        let shared = MokaCache::new(10, || UnixTime(0));
+        let front = FrontCache::default();
+        let cache = front.before(&shared);
+        let (mut one, two) = ([1; 32], [1; 32]);
+        one[31] = 2;
+        cache.put(TokenDigest(one), &signed);
+        assert!(cache.get(&TokenDigest(one)).is_some());
+        assert!(
+            cache.get(&TokenDigest(two)).is_none(),
+            "same slot, other digest"
+        );
+        assert_eq!((shared.hits(), shared.misses()), (1, 1));
+    }
 
     #[test]
     fn remembers_until_the_token_ends() {

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-pub use cache::MokaCache;
+pub use cache::{FrontCache, MokaCache};
 pub use claims::{ClaimNames, Claims};
 pub use keys::{Issuer, KeySet};
 pub use sign::Signer;
