@@ -1,4 +1,4 @@
-//! Request bodies: what they are, whether they can be read with certainty, and the one way into [`form`](super::form) and [`json`](super::json).
+//! Request bodies: what they are, whether they can be read with certainty, and the one way into [`form`] and [`json`].
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
