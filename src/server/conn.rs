@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -14,11 +13,12 @@ use tokio_rustls::TlsStream;
 
 use super::counters::{Counted, Gauge, Handshake, TransportMetrics};
 use super::io::Io;
-use super::serve::{self, End};
-use super::shutdown::Lane;
+use super::serve::{self, End, Rest};
+use super::shutdown::{Lane, Slot};
 use super::spec::ListenSpec;
 use super::tls::Tls;
 use super::watch::Patience;
+use super::wire::Wire;
 use super::{Service, park, tunnel};
 
 /// What the handler may know about the connection that a request came over.
@@ -26,8 +26,6 @@ use super::{Service, park, tunnel};
 pub struct ConnInfo {
     /// Who is connected to us: the client or a proxy in front of us.
     pub peer: SocketAddr,
-    /// Our end.
-    pub local: SocketAddr,
     /// Whether it is encrypted.
     pub tls: bool,
     /// The name that the client asked for in its handshake.
@@ -46,41 +44,71 @@ pub(super) struct Shared<S> {
     pub(super) http2: hyper::server::conn::http2::Builder<serve::Local>,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn run<S: Service>(
+/// A client that was accepted.
+pub(super) struct Accepted {
+    pub(super) tcp: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// Its share of `max_connections`.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// A connection for as long as it is open. Boxed, and the futures around it kept small: this is what an idle client costs.
+struct Client<S> {
     shared: Rc<Shared<S>>,
-    tcp: TcpStream,
-    peer: SocketAddr,
+    info: Rc<ConnInfo>,
+    /// The stream while it is parked; hyper has it in between.
+    rest: Option<Rest>,
+    slot: Slot,
+    _open: Counted,
     _place: OwnedSemaphorePermit,
-) {
-    let _open = Counted::new(&shared.metrics, Gauge::Connections);
-    let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let _slot = shared.lane.enter(waker);
-    let Ok(local) = tcp.local_addr() else { return };
+}
+
+/// Serves one connection to its end.
+pub(super) fn run<S: Service>(
+    shared: Rc<Shared<S>>,
+    accepted: Accepted,
+) -> impl Future<Output = ()> {
+    let opening = Box::pin(open(shared, accepted));
+    async move {
+        if let Some(client) = opening.await {
+            turns(client).await;
+        }
+    }
+}
+
+/// The handshake, if there is one; HTTP/2 is served here, to its end.
+async fn open<S: Service>(shared: Rc<Shared<S>>, accepted: Accepted) -> Option<Box<Client<S>>> {
+    let Accepted { tcp, peer, place } = accepted;
+    let open = Counted::new(&shared.metrics, Gauge::Connections);
+    let slot = poll_fn(|cx| Poll::Ready(shared.lane.enter(cx.waker().clone()))).await;
     let mut info = ConnInfo {
         peer,
-        local,
         tls: shared.tls.is_some(),
         sni: None,
     };
-    let (io, http2) = match &shared.tls {
-        None => (Io::Plain(tcp), false),
+    let io = match &shared.tls {
+        None => Io::Plain(tcp),
         Some(tls) => {
-            let Some(tls) = Box::pin(handshake(&shared, tls, tcp)).await else {
-                return;
-            };
+            let tls = handshake(&shared, tls, tcp).await?;
             let session = tls.get_ref().1;
             info.sni = session.server_name().map(Into::into);
             let http2 = session.alpn_protocol() == Some(b"h2");
-            (Io::Tls(Box::new(TlsStream::Server(tls))), http2)
+            let io = Io::Tls(Box::new(TlsStream::Server(tls)));
+            if http2 {
+                Box::pin(serve::http2(&shared, &Rc::new(info), io)).await;
+                return None;
+            }
+            io
         }
     };
-    let info = Rc::new(info);
-    if http2 {
-        Box::pin(serve::http2(&shared, &info, io)).await;
-    } else {
-        turns(&shared, &info, io).await;
-    }
+    Some(Box::new(Client {
+        shared,
+        info: Rc::new(info),
+        rest: Some(Rest::new(io)),
+        slot,
+        _open: open,
+        _place: place,
+    }))
 }
 
 async fn handshake<S>(
@@ -111,34 +139,39 @@ async fn until_closing<F: Future>(lane: &Lane, future: F) -> Option<F::Output> {
 }
 
 /// HTTP/1.1: parked until the client speaks, served until it is idle, and again.
-async fn turns<S: Service>(shared: &Rc<Shared<S>>, info: &Rc<ConnInfo>, mut io: Io) {
-    let mut prefix = Bytes::new();
-    let mut head_since = None;
-    // A client that connects has something to say: it gets the time for a head, not that of an idle connection.
-    let mut until = Instant::now() + shared.patience.head;
-    loop {
-        let parked = Counted::new(&shared.metrics, Gauge::Parked);
-        if !park::wait(&io, until, &shared.lane).await {
+async fn turns<S: Service>(mut client: Box<Client<S>>) {
+    while client.is_spoken_to().await {
+        let Some(rest) = client.rest.take() else {
             return;
-        }
-        drop(parked);
-        match Box::pin(serve::http1(shared, info, io, prefix, head_since)).await {
+        };
+        match Box::pin(serve::http1(&client.shared, &client.info, rest)).await {
             End::Closed => return,
-            End::Idle(line) => {
-                (io, prefix) = (line.io, line.prefix);
-                head_since =
-                    (!prefix.is_empty()).then(|| line.head_since.unwrap_or_else(Instant::now));
-                until = match head_since {
-                    None => Instant::now() + shared.patience.keep_alive,
-                    Some(since) => since + shared.patience.head,
-                };
-            }
-            End::Tunnel(line, wire) => {
-                let _tunnel = Counted::new(&shared.metrics, Gauge::Tunnels);
-                let relay = tunnel::relay(line.io, line.prefix, *wire);
-                Box::pin(until_closing(&shared.lane, relay)).await;
-                return;
+            End::Idle(rest) => client.rest = Some(rest),
+            End::Tunnel(rest, wire) => {
+                return Box::pin(relay(&client.shared, rest, wire)).await;
             }
         }
     }
+}
+
+impl<S> Client<S> {
+    /// Parked until the client speaks: true. False when its time is up or the worker shuts down.
+    async fn is_spoken_to(&self) -> bool {
+        let Some(rest) = &self.rest else { return false };
+        let patience = self.shared.patience;
+        let until = match (rest.head_since, rest.served) {
+            (Some(since), _) => since + patience.head,
+            (None, true) => Instant::now() + patience.keep_alive,
+            // A client that connects has something to say: it gets the time for a head, not that of an idle connection.
+            (None, false) => Instant::now() + patience.head,
+        };
+        let _parked = Counted::new(&self.shared.metrics, Gauge::Parked);
+        park::wait(&rest.io, until, &self.slot).await
+    }
+}
+
+async fn relay<S>(shared: &Shared<S>, client: Rest, upstream: Box<Wire>) {
+    let _tunnel = Counted::new(&shared.metrics, Gauge::Tunnels);
+    let relay = tunnel::relay(client.io, client.prefix, *upstream);
+    until_closing(&shared.lane, relay).await;
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use super::conn::Accepted;
 use super::counters::TransportMetrics;
 
 /// Binds `workers` sockets to one address; with port 0 all of them get the same free port.
@@ -45,7 +45,7 @@ pub(super) async fn accept(
     listener: tokio::net::TcpListener,
     places: Arc<Semaphore>,
     metrics: Arc<TransportMetrics>,
-    serve: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    serve: impl Fn(Accepted),
 ) {
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -54,7 +54,7 @@ pub(super) async fn accept(
         match listener.accept().await {
             Ok((tcp, peer)) => {
                 if tcp.set_nodelay(true).is_ok() {
-                    serve(tcp, peer, place);
+                    serve(Accepted { tcp, peer, place });
                 }
             }
             Err(error) => {

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -42,6 +42,8 @@ pub(super) struct Rest {
     pub(super) prefix: Bytes,
     /// Since when the head in `prefix` has been incomplete.
     pub(super) head_since: Option<Instant>,
+    /// Whether a request has been served.
+    pub(super) served: bool,
 }
 
 /// Runs what hyper spawns on the worker's own thread.
@@ -84,75 +86,81 @@ pub(super) fn http2_builder(spec: &ListenSpec) -> http2::Builder<Local> {
 pub(super) async fn http1<S: Service>(
     shared: &Rc<Shared<S>>,
     info: &Rc<ConnInfo>,
-    io: Io,
-    prefix: Bytes,
-    head_since: Option<Instant>,
+    rest: Rest,
 ) -> End {
     let meter = Rc::new(Meter::default());
-    let line = TokioIo::new(Line::new(io, prefix, Rc::clone(&meter)));
+    let line = TokioIo::new(Line::new(rest.io, rest.prefix, Rc::clone(&meter)));
     let service = {
         let (shared, info, meter) = (Rc::clone(shared), Rc::clone(info), Rc::clone(&meter));
         service_fn(move |request| {
-            answer(
-                Rc::clone(&shared),
-                Rc::clone(&info),
-                Busy::start(&meter),
-                Rc::clone(&meter),
-                request,
-            )
+            let (shared, info) = (Rc::clone(&shared), Rc::clone(&info));
+            answer(shared, info, Rc::clone(&meter), request)
         })
     };
     let mut conn = shared.http1.serve_connection(line, service);
-    let mut driver = Driver::new(&shared.lane, shared.patience, Watch::http1(head_since));
-    let verdict = {
-        let mut tick = pin!(sleep(shared.patience.tick));
-        poll_fn(|cx| {
-            if driver.must_close() {
-                Pin::new(&mut conn).graceful_shutdown();
-            }
-            match Pin::new(&mut conn).poll(cx) {
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => driver.poll_tick(cx, tick.as_mut(), &meter).map(Some),
-            }
-        })
-        .await
-    };
-    let head_since = driver.watch.head_since;
-    match verdict {
-        Some(Verdict::Cut | Verdict::Keep) => End::Closed,
-        Some(Verdict::Idle) => {
-            // Idle for hyper too, so this only dissolves the connection; were it not, it would end after its response.
+    let watch = Watch::http1(rest.head_since);
+    let mut driver = Driver::new(&shared.lane, shared.patience, watch);
+    let mut tick = pin!(sleep(shared.patience.tick));
+    let verdict = poll_fn(|cx| {
+        if driver.must_close() {
             Pin::new(&mut conn).graceful_shutdown();
-            let mut rest = pin!(conn.without_shutdown());
-            match poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
-                Poll::Ready(Ok(parts)) => {
-                    End::Idle(Rest::new(parts.io, parts.read_buf, head_since))
-                }
-                Poll::Ready(Err(_)) => End::Closed,
-                Poll::Pending => {
-                    // Not reached as far as hyper's states are known; closing is what keeps the promise in any case.
-                    tracing::debug!("connection was not as idle as it seemed");
-                    let _ended = rest.await;
-                    End::Closed
-                }
-            }
         }
-        None => match meter.tunnel.take() {
-            None => End::Closed,
-            Some(wire) => {
-                let parts = conn.into_parts();
-                End::Tunnel(Rest::new(parts.io, parts.read_buf, None), wire)
-            }
-        },
+        match Pin::new(&mut conn).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => driver.poll_tick(cx, tick.as_mut(), &meter).map(Some),
+        }
+    })
+    .await;
+    match (verdict, meter.tunnel.take()) {
+        (Some(Verdict::Idle), _) => dissolve(conn, driver.watch.head_since).await,
+        (None, Some(wire)) => {
+            let parts = conn.into_parts();
+            End::Tunnel(Rest::of(parts.io, &parts.read_buf, None), wire)
+        }
+        (Some(Verdict::Cut | Verdict::Keep) | None, _) => End::Closed,
+    }
+}
+
+/// Takes an idle connection apart. It is idle for hyper too, so this ends at once; were it not, it would end after its response.
+async fn dissolve<S>(
+    mut conn: http1::Connection<TokioIo<Line>, S>,
+    head_since: Option<Instant>,
+) -> End
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
+{
+    Pin::new(&mut conn).graceful_shutdown();
+    let mut ending = pin!(conn.without_shutdown());
+    match poll_fn(|cx| Poll::Ready(ending.as_mut().poll(cx))).await {
+        Poll::Ready(Ok(parts)) => End::Idle(Rest::of(parts.io, &parts.read_buf, head_since)),
+        Poll::Ready(Err(_)) => End::Closed,
+        Poll::Pending => {
+            tracing::debug!("connection was not as idle as it seemed");
+            let _ended = ending.await;
+            End::Closed
+        }
     }
 }
 
 impl Rest {
-    fn new(io: TokioIo<Line>, prefix: Bytes, head_since: Option<Instant>) -> Self {
+    /// A connection that has not been read from.
+    pub(super) fn new(io: Io) -> Self {
+        Self {
+            io,
+            prefix: Bytes::new(),
+            head_since: None,
+            served: false,
+        }
+    }
+
+    fn of(io: TokioIo<Line>, read: &Bytes, head_since: Option<Instant>) -> Self {
+        let unfinished = !read.is_empty();
         Self {
             io: io.into_inner().io,
-            prefix,
-            head_since,
+            // A copy: hyper's buffer is kilobytes, also when nothing is in it.
+            prefix: Bytes::copy_from_slice(read),
+            head_since: unfinished.then(|| head_since.unwrap_or_else(Instant::now)),
+            served: true,
         }
     }
 }
@@ -164,13 +172,8 @@ pub(super) async fn http2<S: Service>(shared: &Rc<Shared<S>>, info: &Rc<ConnInfo
     let service = {
         let (shared, info, meter) = (Rc::clone(shared), Rc::clone(info), Rc::clone(&meter));
         service_fn(move |request| {
-            answer(
-                Rc::clone(&shared),
-                Rc::clone(&info),
-                Busy::start(&meter),
-                Rc::clone(&meter),
-                request,
-            )
+            let (shared, info) = (Rc::clone(&shared), Rc::clone(&info));
+            answer(shared, info, Rc::clone(&meter), request)
         })
     };
     let mut conn = pin!(shared.http2.serve_connection(line, service));
@@ -258,10 +261,10 @@ impl<'a> Driver<'a> {
 async fn answer<S: Service>(
     shared: Rc<Shared<S>>,
     info: Rc<ConnInfo>,
-    busy: Busy,
     meter: Rc<Meter>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let busy = Busy::start(&meter);
     let connect = request.method() == Method::CONNECT;
     // RFC 9112 section 6.1: who sends both lengths may be smuggling. hyper keeps the coding and drops the length unseen,
     // so every connection that used the coding ends with its response; browsers do not use it over HTTP/1.1.

@@ -1,13 +1,14 @@
-//! The connections of one worker thread, so that shutdown can tell them all at once and see the last one go.
+//! The connections of one worker thread, so that shutdown can tell them all at once and see the last one go; and so that
+//! parked ones need no timer of their own.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, interval, timeout};
 
-/// Every connection task of one thread. Costs a waker per connection and nothing per request.
+/// Every connection task of one thread. Costs some words per connection and nothing per request.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     closing: Cell<bool>,
@@ -16,22 +17,45 @@ pub(super) struct Lane {
 
 #[derive(Debug, Default)]
 struct Tasks {
-    wakers: Vec<Option<Waker>>,
+    places: Vec<Option<Place>>,
     free: Vec<usize>,
     open: usize,
     /// Who waits for the last task to leave.
     drain: Option<Waker>,
 }
 
+#[derive(Debug)]
+struct Place {
+    waker: Waker,
+    /// When the task wants to be woken, if nothing else happens.
+    alarm: Option<Instant>,
+}
+
 impl Lane {
+    /// Rings the alarms of parked connections, about every `tick`; never ends.
+    pub(super) async fn ring(&self, tick: Duration) {
+        let mut ticks = interval(tick);
+        loop {
+            let now = ticks.tick().await;
+            let mut tasks = self.tasks.borrow_mut();
+            for place in tasks.places.iter_mut().flatten() {
+                if place.alarm.is_some_and(|alarm| alarm <= now) {
+                    place.alarm = None;
+                    place.waker.wake_by_ref();
+                }
+            }
+        }
+    }
+
     /// Registers the calling task until the slot is dropped.
     pub(super) fn enter(self: &Rc<Self>, waker: Waker) -> Slot {
         let mut tasks = self.tasks.borrow_mut();
         tasks.open = tasks.open.saturating_add(1);
-        let index = tasks.free.pop().unwrap_or(tasks.wakers.len());
-        match tasks.wakers.get_mut(index) {
-            Some(place) => *place = Some(waker),
-            None => tasks.wakers.push(Some(waker)),
+        let index = tasks.free.pop().unwrap_or(tasks.places.len());
+        let place = Some(Place { waker, alarm: None });
+        match tasks.places.get_mut(index) {
+            Some(free) => *free = place,
+            None => tasks.places.push(place),
         }
         drop(tasks);
         Slot {
@@ -53,15 +77,9 @@ impl Lane {
     /// Tells every connection to finish, waits for at most `grace`, and says how many had to be left behind.
     pub(super) async fn close(&self, grace: Duration) -> usize {
         self.closing.set(true);
-        let wakers: Vec<Waker> = self
-            .tasks
-            .borrow()
-            .wakers
-            .iter()
-            .flatten()
-            .cloned()
-            .collect();
-        wakers.into_iter().for_each(Waker::wake);
+        for place in self.tasks.borrow().places.iter().flatten() {
+            place.waker.wake_by_ref();
+        }
         let gone = std::future::poll_fn(|cx| {
             let mut tasks = self.tasks.borrow_mut();
             if tasks.open == 0 {
@@ -84,10 +102,24 @@ pub(super) struct Slot {
     index: usize,
 }
 
+impl Slot {
+    pub(super) fn lane(&self) -> &Rc<Lane> {
+        &self.lane
+    }
+
+    /// Wakes the task soon after `alarm`; `None` takes it back.
+    pub(super) fn alarm(&self, alarm: Option<Instant>) {
+        let mut tasks = self.lane.tasks.borrow_mut();
+        if let Some(Some(place)) = tasks.places.get_mut(self.index) {
+            place.alarm = alarm;
+        }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut tasks = self.lane.tasks.borrow_mut();
-        if let Some(place) = tasks.wakers.get_mut(self.index) {
+        if let Some(place) = tasks.places.get_mut(self.index) {
             *place = None;
         }
         tasks.free.push(self.index);

@@ -87,13 +87,13 @@ impl Worker {
             tls: self.tls,
             metrics: Arc::clone(&self.metrics),
         });
-        let accepting =
-            listener::accept(listener, self.places, self.metrics, |tcp, peer, place| {
-                tokio::task::spawn_local(conn::run(Rc::clone(&shared), tcp, peer, place));
-            });
+        let accepting = listener::accept(listener, self.places, self.metrics, |accepted| {
+            tokio::task::spawn_local(conn::run(Rc::clone(&shared), accepted));
+        });
         let mut stopped = self.stopped;
         tokio::select! {
             () = accepting => {}
+            () = lane.ring(self.tick) => {}
             // An error means that whoever could stop us is gone: then we are to stop as well.
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
