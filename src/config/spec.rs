@@ -143,6 +143,8 @@ pub struct ListenSpec {
     pub tls: Vec<TlsFiles>,
     /// Offer HTTP/2 over TLS.
     pub http2: bool,
+    /// Let clients resume TLS sessions by tickets.
+    pub tls_resumption: bool,
     /// Connections open at once over all workers.
     pub max_connections: usize,
     /// Bytes of one request head.
@@ -170,6 +172,7 @@ impl Default for ListenSpec {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: Vec::new(),
             http2: true,
+            tls_resumption: true,
             max_connections: 10_000,
             head_limit: 32 * 1024,
             head_timeout: Duration::from_secs(10),

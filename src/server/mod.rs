@@ -166,7 +166,11 @@ where
     let Transport { listen, tick } = transport;
     let tls = match listen.tls.as_slice() {
         [] => None,
-        files => Some(Arc::new(Tls::load(files, listen.http2)?)),
+        files => Some(Arc::new(Tls::load(
+            files,
+            listen.http2,
+            listen.tls_resumption,
+        )?)),
     };
     let workers = match listen.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

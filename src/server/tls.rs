@@ -8,7 +8,9 @@ use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ParsedCertificate, ProducesTickets, ResolvesServerCert};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
@@ -58,7 +60,8 @@ pub enum TlsError {
 pub struct Tls {
     current: ArcSwap<Loaded>,
     http2: bool,
-    tickets: Arc<dyn ProducesTickets>,
+    /// What resumes sessions, where they may be resumed.
+    tickets: Option<Arc<dyn ProducesTickets>>,
 }
 
 #[derive(Debug)]
@@ -82,9 +85,9 @@ impl Tls {
     /// # Errors
     ///
     /// One of the files is unusable; nothing is half loaded.
-    pub fn load(files: &[TlsFiles], http2: bool) -> Result<Self, TlsError> {
-        let tickets = aws_lc_rs::Ticketer::new()?;
-        let loaded = Loaded::new(files, http2, &tickets)?;
+    pub fn load(files: &[TlsFiles], http2: bool, resumption: bool) -> Result<Self, TlsError> {
+        let tickets = resumption.then(aws_lc_rs::Ticketer::new).transpose()?;
+        let loaded = Loaded::new(files, http2, tickets.as_ref())?;
         Ok(Self {
             current: ArcSwap::from_pointee(loaded),
             http2,
@@ -98,7 +101,7 @@ impl Tls {
     ///
     /// As [`Tls::load`].
     pub fn reload(&self, files: &[TlsFiles]) -> Result<(), TlsError> {
-        let loaded = Loaded::new(files, self.http2, &self.tickets)?;
+        let loaded = Loaded::new(files, self.http2, self.tickets.as_ref())?;
         self.current.store(Arc::new(loaded));
         Ok(())
     }
@@ -117,7 +120,7 @@ impl Loaded {
     fn new(
         files: &[TlsFiles],
         http2: bool,
-        tickets: &Arc<dyn ProducesTickets>,
+        tickets: Option<&Arc<dyn ProducesTickets>>,
     ) -> Result<Self, TlsError> {
         let provider = provider();
         let mut keys = Vec::with_capacity(files.len());
@@ -144,7 +147,13 @@ impl Loaded {
         if http2 {
             config.alpn_protocols.insert(0, b"h2".to_vec());
         }
-        config.ticketer = Arc::clone(tickets);
+        match tickets {
+            Some(tickets) => config.ticketer = Arc::clone(tickets),
+            None => {
+                config.send_tls13_tickets = 0;
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+            }
+        }
         Ok(Self {
             config: Arc::new(config),
             certificates,

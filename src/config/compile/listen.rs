@@ -39,6 +39,7 @@ pub(super) fn listen(raw: Option<&raw::Listen>, at: &At<'_>) -> Option<ListenSpe
     }
     Some(ListenSpec {
         http2: raw.http2,
+        tls_resumption: raw.tls_resumption,
         max_connections: connections(raw.max_connections, &at.key("max_connections")),
         head_limit: head_limit(raw.head_limit, &at.key("head_limit")),
         head_timeout: at.key("head_timeout").positive(raw.head_timeout),

@@ -61,6 +61,8 @@ pub struct Listen {
     pub tls: Option<OneOrMany<Tls>>,
     /// Offer HTTP/2 over TLS.
     pub http2: bool,
+    /// Let clients resume TLS sessions by tickets (kept in memory, made anew at every start).
+    pub tls_resumption: bool,
     /// Connections open at once; further ones wait to be accepted.
     pub max_connections: u32,
     /// Largest request head (request line and header fields).
@@ -89,6 +91,7 @@ impl Default for Listen {
             address: None,
             tls: None,
             http2: true,
+            tls_resumption: true,
             max_connections: 10_000,
             head_limit: Size::kib(32),
             head_timeout: Duration::seconds(10),
