@@ -30,6 +30,10 @@ export class Browser {
     return view;
   }
 
+  cookies() {
+    return this.context.cookies();
+  }
+
   async close() {
     await this.context.close();
     rmSync(this.profile, { recursive: true, force: true });

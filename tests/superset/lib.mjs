@@ -71,15 +71,18 @@ export async function freePort() {
   return port;
 }
 
-// A pipe in front of a Superset. `text()` is all that came through it so far; `requests()` the request lines among it.
+// A pipe in front of a Superset, which reads what comes through it: each request as `{ line, head, body }`, in the order in which their heads ended,
+// whatever connection they came on. `text()` is every byte, so that nothing hides from the reading.
 export async function tap(port) {
   const heard = [];
+  const messages = [];
   const open = new Set();
   const server = net.createServer((from) => {
     const to = net.connect(port, '127.0.0.1');
     const chunks = [];
+    const read = reader(messages);
     heard.push(chunks);
-    from.on('data', (data) => { chunks.push(data); to.write(data); });
+    from.on('data', (data) => { chunks.push(data); read(data.toString('latin1')); to.write(data); });
     to.on('data', (data) => from.write(data));
     for (const [one, other] of [[from, to], [to, from]]) {
       open.add(one);
@@ -90,8 +93,35 @@ export async function tap(port) {
   });
   server.closeAllConnections = () => open.forEach((socket) => socket.destroy());
   const text = () => heard.map((chunks) => Buffer.concat(chunks).toString('latin1')).join('\n');
-  const requests = () => [...text().matchAll(/^(?:.*?)\b(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (\S+) HTTP\/1\.1\r$/gm)].map(([, method, target]) => `${method} ${target}`);
-  return { port: await listening(server), text, requests };
+  const requests = () => messages.map(({ line }) => line);
+  return { port: await listening(server), text, messages, requests };
+}
+
+// Takes the bytes of one connection. The gateway gives every body a length; anything else would be read as a strange request line, and be noticed.
+function reader(messages) {
+  let rest = '';
+  let current = null;
+  return (data) => {
+    rest += data;
+    for (;;) {
+      if (current) {
+        const part = rest.slice(0, current.missing);
+        current.message.body += part;
+        current.missing -= part.length;
+        rest = rest.slice(part.length);
+        if (current.missing > 0) return;
+        current = null;
+      }
+      const end = rest.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const [first, ...fields] = rest.slice(0, end).split('\r\n');
+      rest = rest.slice(end + 4);
+      const message = { line: first.replace(/ HTTP\/1\.1$/, ''), head: fields, body: '' };
+      const length = fields.map((field) => field.match(/^content-length: (\d+)$/i)).find(Boolean);
+      messages.push(message);
+      current = { message, missing: Number(length?.[1] ?? 0) };
+    }
+  };
 }
 
 // The gateway under test. Returns when it answers.
@@ -240,7 +270,8 @@ async function fromBackend(base, wanted) {
 
 function page(base, wanted) {
   const urlParams = wanted.get('in_url') ? '{ guest_token: await token() }' : '{}';
-  return `<!doctype html><meta charset="utf-8"><title>host</title>
+  const silent = wanted.get('silent') ? '<meta name="referrer" content="no-referrer">' : '';
+  return `<!doctype html><meta charset="utf-8">${silent}<title>host</title>
 <style>body { margin: 0; font: 16px sans-serif } h1 { margin: 8px; font-size: 18px } iframe { width: 1280px; height: 760px; border: 0 }</style>
 <h1>A customer's application, tenant ${Number(wanted.get('tenant'))}</h1><div id="mount"></div>
 <script src="/sdk.js"></script>
