@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts
 
 use super::{ExplainArgs, Failure, print};
 use crate::{
+    adapter::superset::SupersetPlan,
     config::{AdapterSpec, SiteEntry, Snapshot},
     gate::{
         policy::{self, Denial, Permit, Via},
@@ -122,6 +123,12 @@ fn explain(
         traceparent: &HeaderValue::from_static("(a fresh one)"),
     };
     plan.headers(&permit, &mut parts.headers, &forwarded)?;
+    if let AdapterSpec::Superset(spec) = &entry.adapter {
+        for name in SupersetPlan::REMOVED {
+            parts.headers.remove(name);
+        }
+        parts.headers.insert(header::REFERER, spec.referer.clone());
+    }
     tell(
         story,
         "body",
