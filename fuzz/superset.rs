@@ -65,14 +65,16 @@ fn pinned(data: &[u8]) {
         HeaderValue::from_static("application/json"),
     );
     let scope = Scopes::parse("view");
-    let Ok((_, sent)) = superset.pin(&coverage, &scope, &headers, data) else {
+    let Ok(pinned) = superset.pin(&coverage, &scope, &headers, data) else {
         return;
     };
+    let sent = pinned.body;
+    assert!(!pinned.export, "nobody was granted `download`");
     let read: serde_json::Value = serde_json::from_slice(&sent).expect("JSON goes on");
     assert_eq!(read["form_data"]["dashboardId"], 7);
     assert_eq!(read["datasource"]["id"], 1);
     let again = superset.pin(&coverage, &scope, &headers, &sent);
-    assert_eq!(again.expect("passes again").1, sent);
+    assert_eq!(again.expect("passes again").body, sent);
 }
 
 fn ends(choice: u8, data: &[u8]) {

@@ -201,6 +201,9 @@ impl Gateway {
                     .await?,
             ),
         };
+        if superset.as_ref().is_some_and(SupersetPlan::exports) {
+            record.action("download");
+        }
         Ok(Next::Send(Box::new(Send {
             admitted,
             target,

@@ -25,6 +25,17 @@ pub(super) struct Fence<'a> {
     pub(super) spec: &'a SupersetSpec,
 }
 
+/// A chart request as it may go on.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The media type to send.
+    pub content_type: HeaderValue,
+    /// The body to send.
+    pub body: Vec<u8>,
+    /// Whether the answer will be a file to keep: CSV or Excel.
+    pub export: bool,
+}
+
 /// How a chart request is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Media {
@@ -77,24 +88,27 @@ impl Fence<'_> {
     /// # Errors
     /// `body_unsupported` and `request_malformed` for what has no single reading; `resource_denied` for another dashboard, dataset or kind of result;
     /// `scope_denied` for an export without scope `download`.
-    pub(super) fn pass(&self, media: Media, body: &[u8]) -> Result<Vec<u8>, Denial> {
-        match media {
-            Media::Json => Ok(self.request(body)?.into_bytes()),
+    pub(super) fn pass(&self, media: Media, body: &[u8]) -> Result<Pinned, Denial> {
+        let (body, export) = match media {
+            Media::Json => self.request(body)?,
             Media::Form => {
                 // The form also holds the viewer's token and a CSRF token; both stay here.
                 let payload = form_field(body, "form_data")?
                     .ok_or_else(|| because(Refusal::RequestMalformed, "form_data"))?;
-                let checked = self.request(payload.as_bytes())?;
-                Ok(format!(
-                    "form_data={}",
-                    utf8_percent_encode(&checked, NON_ALPHANUMERIC)
-                )
-                .into_bytes())
+                let (checked, export) = self.request(payload.as_bytes())?;
+                let escaped = utf8_percent_encode(&checked, NON_ALPHANUMERIC);
+                (format!("form_data={escaped}"), export)
             }
-        }
+        };
+        Ok(Pinned {
+            content_type: media.content_type(),
+            body: body.into_bytes(),
+            export,
+        })
     }
 
-    fn request(&self, body: &[u8]) -> Result<String, Denial> {
+    /// The request written anew, and whether it is an export.
+    fn request(&self, body: &[u8]) -> Result<(String, bool), Denial> {
         if !is_strict(body) {
             return Err(because(
                 Refusal::BodyUnsupported,
@@ -105,6 +119,7 @@ impl Fence<'_> {
             .map_err(|_| because(Refusal::BodyUnsupported, "not an object"))?;
         let mut out = Writer::new(body.len());
         let (mut datasource, mut dashboard, mut queries) = (false, false, false);
+        let mut export = false;
         for (name, raw) in &object.0 {
             match &**name {
                 "datasource" => {
@@ -120,7 +135,7 @@ impl Fence<'_> {
                     queries = true;
                 }
                 "result_format" => {
-                    self.format(raw)?;
+                    export = self.format(raw)?;
                     out.pair(name, raw.get());
                 }
                 "result_type" => {
@@ -139,7 +154,7 @@ impl Fence<'_> {
         } else if !queries {
             "queries"
         } else {
-            return Ok(out.end());
+            return Ok((out.end(), export));
         };
         Err(because(Refusal::RequestMalformed, missing))
     }
@@ -234,10 +249,11 @@ impl Fence<'_> {
         Ok(out.end())
     }
 
-    fn format(&self, raw: &RawValue) -> Result<(), Denial> {
+    /// Whether the format is that of an export.
+    fn format(&self, raw: &RawValue) -> Result<bool, Denial> {
         match raw.get() {
-            "\"json\"" => Ok(()),
-            "\"csv\"" | "\"xlsx\"" if self.scope.contains("download") => Ok(()),
+            "\"json\"" => Ok(false),
+            "\"csv\"" | "\"xlsx\"" if self.scope.contains("download") => Ok(true),
             "\"csv\"" | "\"xlsx\"" => Err(because(Refusal::ScopeDenied, "download")),
             _ => Err(because(Refusal::RequestMalformed, "result_format")),
         }

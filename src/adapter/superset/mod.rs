@@ -19,7 +19,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-pub use body::form_field;
+pub use body::{Pinned, form_field};
 pub use coverage::Coverage;
 pub use dropin::LocalReply;
 pub use spec::{Backend, DashboardId, SecretBytes, Signer, SupersetSpec};
@@ -51,6 +51,7 @@ pub struct Superset {
 pub struct SupersetPlan {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Vec<u8>>,
+    export: bool,
 }
 
 impl SupersetPlan {
@@ -62,6 +63,11 @@ impl SupersetPlan {
         GUEST_TOKEN,
         HeaderName::from_static("x-csrftoken"),
     ];
+
+    /// Whether the viewer takes a file away: the audit trail says so.
+    pub fn exports(&self) -> bool {
+        self.export
+    }
 
     /// Makes the upstream's header fields of the viewer's; what comes back is the whole body to send, empty for most.
     pub fn apply(self, headers: &mut HeaderMap) -> Vec<u8> {
@@ -140,7 +146,7 @@ impl Superset {
         .plan(self)
     }
 
-    /// The body of a chart request as it may go on, and its media type.
+    /// A chart request as it may go on.
     ///
     /// # Errors
     /// `body_unsupported` and `request_malformed` for what has no single reading; `resource_denied` for another dashboard, dataset or kind of result;
@@ -151,15 +157,14 @@ impl Superset {
         scope: &Scopes,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<(HeaderValue, Vec<u8>), Denial> {
+    ) -> Result<Pinned, Denial> {
         let fence = Fence {
             dashboard: coverage.checked(self.spec.danger_uncovered_datasets)?,
             coverage,
             scope,
             spec: &self.spec,
         };
-        let media = Media::of(headers)?;
-        Ok((media.content_type(), fence.pass(media, body)?))
+        fence.pass(Media::of(headers)?, body)
     }
 
     /// Answers a route whose action is [`Action::Local`]. `params` are the site's.
@@ -255,6 +260,7 @@ impl Ask<'_, '_> {
         let mut plan = SupersetPlan {
             headers: vec![(header::REFERER, superset.spec.referer.clone())],
             body: None,
+            export: false,
         };
         match self.kind {
             Kind::Page => self.known_page(superset)?,
@@ -287,9 +293,11 @@ impl Ask<'_, '_> {
         if self.kind == Kind::ChartData {
             body::pin_query(dashboard, self.req.query)?;
             let sent = self.body.unwrap_or_default();
-            let (kind, pinned) = superset.pin(coverage, &claims.scope, self.req.headers, sent)?;
-            plan.headers.push((header::CONTENT_TYPE, kind));
-            plan.body = Some(pinned);
+            let pinned = superset.pin(coverage, &claims.scope, self.req.headers, sent)?;
+            plan.headers
+                .push((header::CONTENT_TYPE, pinned.content_type));
+            plan.body = Some(pinned.body);
+            plan.export = pinned.export;
         }
         plan.headers.push((
             GUEST_TOKEN,

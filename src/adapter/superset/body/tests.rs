@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::adapter::superset::testing::spec;
 
-fn checked(scope: &str, media: Media, body: &[u8]) -> Result<Vec<u8>, Denial> {
+fn pinned(scope: &str, media: Media, body: &[u8]) -> Result<Pinned, Denial> {
     let spec = spec();
     let coverage = Coverage::of_test(7, &[1, 3]);
     let scope = Scopes::parse(scope);
@@ -15,6 +15,10 @@ fn checked(scope: &str, media: Media, body: &[u8]) -> Result<Vec<u8>, Denial> {
         spec: &spec,
     };
     fence.pass(media, body)
+}
+
+fn checked(scope: &str, media: Media, body: &[u8]) -> Result<Vec<u8>, Denial> {
+    pinned(scope, media, body).map(|pinned| pinned.body)
 }
 
 fn pass(body: &Value) -> Result<Value, Refusal> {
@@ -170,11 +174,11 @@ fn an_export_needs_its_scope() {
         let body = with("/result_format", json!(format)).to_string();
         let refused = checked("view", Media::Json, body.as_bytes()).unwrap_err();
         assert_eq!(refused.refusal, Refusal::ScopeDenied, "{format}");
-        assert!(
-            checked("view download", Media::Json, body.as_bytes()).is_ok(),
-            "{format}"
-        );
+        let granted = pinned("view download", Media::Json, body.as_bytes());
+        assert!(granted.is_ok_and(|pinned| pinned.export), "{format}");
     }
+    let shown = pinned("view download", Media::Json, chart().to_string().as_bytes());
+    assert!(shown.is_ok_and(|pinned| !pinned.export));
 }
 
 #[test]
