@@ -134,6 +134,17 @@ async function tokens(scene) {
     const both = await ask(port, 'POST', DATA, { token: viewer(999), ...post, headers: { cookie } });
     assert.equal(result(both).rowcount, 3, 'the session does not win over the guest token');
   });
+  await check('tokens: no header under another spelling names another viewer', async () => {
+    const theirs = guest([{ clause: '1 = 1' }]);
+    await refused(scene, ['credential_conflict', 'token_invalid'], 'POST', DATA, { ...post, headers: { 'X-GuestToken': [viewer(999), theirs] } });
+    for (const name of ['Origin', 'Referer']) await refused(scene, 'origin_denied', 'POST', DATA, { token: viewer(999), ...post, headers: { [name]: 'http://evil.example' } });
+    const before = scene.superset.messages.length;
+    const headers = { X_GuestToken: theirs, X_Forwarded_For: '10.9.8.7', 'X-Forwarded-For': '10.9.8.7', 'X-Forwarded-Prefix': '/x', 'X-Http-Method-Override': 'GET' };
+    const answer = await ask(port, 'POST', DATA, { token: viewer(999), ...post, headers });
+    assert.equal(result(answer)?.rowcount, 3, answer.text);
+    const [{ head }] = scene.superset.messages.slice(before);
+    assert.deepEqual(head.filter((field) => /^[^:]*_|10\.9\.8\.7|evil|prefix|override/i.test(field)), []);
+  });
   await check('tokens: an upper-case dashboard uuid is the same dashboard', async () => {
     const token = viewer(999, { resources: [{ type: 'dashboard', id: state.uuids.accounts.toUpperCase() }] });
     assert.equal(result(await ask(port, 'POST', DATA, { token, ...post })).rowcount, 3);

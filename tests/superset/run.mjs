@@ -154,6 +154,7 @@ async function afterwards({ superset, bianalyst, host }) {
     const log = readFileSync(join(facts.artifacts, 'gateway.log'), 'utf8');
     const audited = log.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
     assert.ok(audited.length > 100 && audited.some(({ code }) => code === 'param_locked'), `${audited.length} records`);
+    assert.ok(audited.some(({ action, outcome }) => action === 'download' && outcome === 'allowed'), 'an export is named as such');
     for (const token of host.fetched) assert.ok(!log.includes(token.split('.')[2]), 'a token of the browser');
     for (const secret of Object.values(secrets)) assert.ok(!log.includes(secret));
   });
