@@ -8,23 +8,16 @@
 #[path = "observe/support.rs"]
 mod support;
 
-use std::{
-    collections::HashMap, fs, os::unix::fs::PermissionsExt as _, pin::Pin, task::Context,
-    time::Duration,
-};
+use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use bytes::Bytes;
 use embedgate::{
     gate::{policy::Denial, refusal::Refusal},
     observe::{
         audit::{Audit, AuditSettings},
-        body::Recorded,
         metrics::LimitScope,
     },
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use support::{Bench, Mood, Moody, eventually};
 
@@ -131,90 +124,6 @@ fn each_end_of_a_request_has_its_outcome() {
         (&found[4]["action"], &found[4]["route"]),
         (&Value::from("view"), &Value::from("/reports/{id}"))
     );
-}
-
-#[tokio::test]
-async fn the_record_ends_with_the_body() {
-    let writer = Moody::new(Mood::Working);
-    let bench = Bench::to_writer(writer.clone(), &AuditSettings::default());
-    let begin = |id| {
-        let mut record = bench.begin(id);
-        record.status(StatusCode::OK);
-        record
-    };
-    let whole = Recorded::new(Full::new(Bytes::from_static(b"12345")), begin(1));
-    assert_eq!(bench.metric("embedgate_requests_in_flight"), 1);
-    whole.collect().await.unwrap();
-
-    // A server stops polling once it has all bytes of a known length.
-    let mut known = Recorded::new(Full::new(Bytes::from_static(b"12345")), begin(2));
-    known.frame().await.unwrap().unwrap();
-    drop(known);
-
-    drop(Recorded::headless(
-        Full::new(Bytes::from_static(b"12345")),
-        begin(3),
-    ));
-    drop(Recorded::new(
-        http_body_util::Empty::<Bytes>::new(),
-        begin(4),
-    ));
-
-    // The client hangs up in the middle.
-    let frames = vec![
-        Ok(Frame::data(Bytes::from_static(b"abc"))),
-        Ok(Frame::data(Bytes::from_static(b"def"))),
-    ];
-    let mut cut = Recorded::new(Frames(frames.into_iter()), begin(5));
-    cut.frame().await.unwrap().unwrap();
-    drop(cut);
-
-    // The upstream breaks off in the middle.
-    let frames = vec![
-        Ok(Frame::data(Bytes::from_static(b"ab"))),
-        Err(std::io::Error::other("reset")),
-    ];
-    let mut broken = Recorded::new(Frames(frames.into_iter()), begin(6));
-    while let Some(Ok(_)) = broken.frame().await {}
-    drop(broken);
-
-    assert_eq!(bench.metric("embedgate_requests_in_flight"), 0);
-    bench.observer.audit().close(CLOSE);
-    let found: Vec<_> = lines(&writer.text())
-        .iter()
-        .map(|line| {
-            (
-                line["outcome"].as_str().unwrap().to_owned(),
-                line["bytes"].as_u64().unwrap(),
-            )
-        })
-        .collect();
-    let expected = [
-        ("allowed", 5),
-        ("allowed", 5),
-        ("allowed", 0),
-        ("allowed", 0),
-        ("aborted", 3),
-        ("failed", 2),
-    ];
-    assert_eq!(
-        found,
-        expected.map(|(outcome, bytes)| (outcome.to_owned(), bytes))
-    );
-}
-
-struct Frames(std::vec::IntoIter<Result<Frame<Bytes>, std::io::Error>>);
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        std::task::Poll::Ready(self.0.next())
-    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
 /// The configuration has faults, or the gateway cannot start.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let snapshot = Snapshot::load(&args.config)?;
-    start_log(&snapshot.log)?;
+    start_log(snapshot.log)?;
     let sites = snapshot.sites.len();
     let launched = launch(snapshot, Some(&args.config)).map_err(|error| runtime(&error))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %launched.address(), admin = ?launched.admin(), sites, "embedgate serves");
@@ -27,7 +27,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     farewell(launched)
 }
 
-fn start_log(spec: &LogSpec) -> Result<(), Failure> {
+fn start_log(spec: LogSpec) -> Result<(), Failure> {
     let level = match spec.level {
         LogLevel::Debug => "debug",
         LogLevel::Error => "error",

@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, read with every fault at once, compiled to a [`Snapshot`] that the shell only reads.
 //!
-//! text → [`document`] (where everything stands) → [`read`] → [`raw`] (as written) → [`compile`] → [`Snapshot`].
+//! text → `document` (where everything stands) → `read` → [`raw`] (as written) → `compile` → [`Snapshot`].
 
 mod compile;
 mod document;

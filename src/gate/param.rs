@@ -43,7 +43,7 @@ pub enum Type {
 pub struct ParamSpec {
     /// The name in the token's `params`, and to the viewer.
     pub name: Box<str>,
-    /// `name`, folded as [`fold`] does; two parameters of a site never share it.
+    /// `name`, folded as [`super::query::fold`] does; two parameters of a site never share it.
     pub folded: Box<str>,
     /// Who decides.
     pub mode: Mode,

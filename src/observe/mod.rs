@@ -3,7 +3,6 @@
 //! Decisions neither log nor count (see [`crate::gate`]); a [`record::Record`] per request does both, once, at its end.
 
 pub mod audit;
-pub mod body;
 pub mod logging;
 pub mod metrics;
 pub mod record;

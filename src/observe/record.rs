@@ -21,8 +21,8 @@ use crate::gate::{
     site::Site,
 };
 
-/// The record of one request. Made when its head is there, told what happens, written when dropped; move it into the response body
-/// ([`super::body::Recorded`]), so that bytes and duration are final. Not `Clone`: one request, one record.
+/// The record of one request. Made when its head is there, told what happens, written when dropped; let it follow the response body
+/// (as its observer), so that bytes and duration are final. Not `Clone`: one request, one record.
 #[derive(Debug)]
 pub struct Record {
     observer: Arc<Observer>,

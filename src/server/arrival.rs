@@ -1,6 +1,6 @@
 //! A request as it arrived: the one reading of its head on which everything else is built.
 
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::client_addr::Client;
 use crate::gate::{
@@ -94,7 +94,7 @@ pub fn shows_page(headers: &HeaderMap) -> bool {
             .windows(9)
             .any(|part| part.eq_ignore_ascii_case(b"text/html"))
     });
-    let dest = headers.get("sec-fetch-dest").map(|dest| dest.as_bytes());
+    let dest = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
     accepts
         && matches!(
             dest,

@@ -153,7 +153,7 @@ async fn ask(
 /// Dashboards remembered at once.
 const CAPACITY: u64 = 10_000;
 /// A dashboard that nobody asks for is forgotten.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 /// More calls than any exchange makes.
 const CALLS: usize = 8;
 /// The longest wait for the body of a reply.

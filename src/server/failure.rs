@@ -27,12 +27,11 @@ impl Failure {
     /// The refusal, with what only the audit trail learns.
     pub(super) fn denial(&self) -> Denial {
         match self {
-            Self::Body(error) => body(*error).into(),
+            Self::Body(error) | Self::Upstream(UpstreamError::Body(error)) => body(*error).into(),
             Self::Denied(denial) => denial.clone(),
             Self::Exchange(error) => Denial::because(error.refusal(), error.to_string()),
             Self::Limited(limited) => Denial::because(limited.refusal, limited.scope.label()),
             Self::Method(_) => Refusal::MethodDenied.into(),
-            Self::Upstream(UpstreamError::Body(error)) => body(*error).into(),
             Self::Upstream(error) => Denial::because(upstream(error), causes(error)),
         }
     }

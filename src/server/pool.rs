@@ -52,11 +52,6 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|(wire, since)| now.duration_since(*since) < self.keep && wire.is_fit());
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.idle.borrow().len()
-    }
 }
 
 /// Shorter than what servers usually grant an idle connection, so that it is seldom they who close it.

@@ -36,7 +36,10 @@ async function check(name, work) {
   }
 }
 
-const shot = (page, name) => page.screenshot({ path: `${artifacts}/${name}.png`, fullPage: true });
+const shot = async (page, name) => {
+  await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" })); // sticky parts stand where a visitor first sees them
+  await page.screenshot({ path: `${artifacts}/${name}.png`, fullPage: true });
+};
 const dashboard = (page) => page.frameLocator("#frame");
 const choose = async (page, tenant) => {
   await page.getByRole("radio", { name: tenant }).check();
@@ -107,7 +110,7 @@ for (const attempt of setup.attempts.filter((attempt) => attempt.framed)) {
     await page.locator(`#attempts li[data-id="${attempt.id}"]`).getByRole("button", { name: /^In the frame/ }).click();
     await dashboard(page).locator(`main[data-code="${attempt.expect}"]`).waitFor();
     await page.locator(`#event[data-code="${attempt.expect}"]`).waitFor();
-    await shot(page, `refused-${attempt.expect}`);
+    await page.locator(".embed").screenshot({ path: `${artifacts}/refused-${attempt.expect}.png` });
   });
 }
 

@@ -1,29 +1,29 @@
 //! A client that sends exact bytes over a blocking socket and reads one response.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
 /// One response.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
     /// The only value of a header; panics where there are several.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name}: {all:?}");
         all.first().copied()
     }
 
     /// All values of a header.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let wanted = self
             .headers
             .iter()
@@ -31,16 +31,16 @@ impl Reply {
         wanted.map(|(_, value)| value.as_str()).collect()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {:?}", self))
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
     }
 
     /// The refusal's code, where this is one; else the empty string.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         if self.header("content-type") != Some("application/problem+json") {
             return String::new();
         }
@@ -48,7 +48,7 @@ impl Reply {
     }
 
     /// `name=value` of the session cookie.
-    pub fn session(&self) -> Option<String> {
+    pub(crate) fn session(&self) -> Option<String> {
         let cookies = self.all("set-cookie");
         let ours = cookies
             .iter()
@@ -58,7 +58,7 @@ impl Reply {
 }
 
 /// A GET with headers.
-pub fn get(address: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Reply {
+pub(crate) fn get(address: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Reply {
     let mut text = format!("GET {target} HTTP/1.1\r\n");
     if !headers
         .iter()
@@ -67,20 +67,25 @@ pub fn get(address: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Reply
         text.push_str("Host: bi.example.com\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("Connection: close\r\n\r\n");
     send(address, text.as_bytes())
 }
 
 /// A request with a body.
-pub fn post(address: SocketAddr, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn post(
+    address: SocketAddr,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut text = format!(
         "POST {target} HTTP/1.1\r\nHost: bi.example.com\r\nContent-Length: {}\r\n",
         body.len()
     );
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("Connection: close\r\n\r\n");
     let mut bytes = text.into_bytes();
@@ -89,14 +94,14 @@ pub fn post(address: SocketAddr, target: &str, headers: &[(&str, &str)], body: &
 }
 
 /// Sends bytes on a fresh connection and reads one response.
-pub fn send(address: SocketAddr, bytes: &[u8]) -> Reply {
+pub(crate) fn send(address: SocketAddr, bytes: &[u8]) -> Reply {
     let mut stream = connect(address);
     stream.write_all(bytes).unwrap();
     let head = bytes.starts_with(b"HEAD ");
     read(&mut BufReader::new(stream), head).expect("a response")
 }
 
-pub fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -106,7 +111,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Reads one response; nothing where the connection closed before one began.
-pub fn read(stream: &mut impl BufRead, head: bool) -> Option<Reply> {
+pub(crate) fn read(stream: &mut impl BufRead, head: bool) -> Option<Reply> {
     let mut line = String::new();
     if stream.read_line(&mut line).unwrap_or(0) == 0 {
         return None;

@@ -14,20 +14,20 @@ use embedgate::{
 use serde_json::{Value, json};
 
 /// The secret of the issuer `app`.
-pub const APP: &str = "app-secret-0123456789abcdef0123456789";
+pub(crate) const APP: &str = "app-secret-0123456789abcdef0123456789";
 /// The secret that seals sessions.
-pub const SESSION: &str = "session-secret-0123456789abcdef01234";
+pub(crate) const SESSION: &str = "session-secret-0123456789abcdef01234";
 
 /// A gateway that runs until it is dropped.
-pub struct Gateway {
-    pub address: SocketAddr,
-    pub admin: Option<SocketAddr>,
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
     launched: Option<Launched>,
 }
 
 impl Gateway {
     /// Starts one; panics with the configuration's errors.
-    pub fn start(text: &str) -> Self {
+    pub(crate) fn start(text: &str) -> Self {
         let env = |name: &str| match name {
             "APP" => Some(APP.to_owned()),
             "SESSION" => Some(SESSION.to_owned()),
@@ -44,12 +44,12 @@ impl Gateway {
     }
 
     /// Starts a gateway with one generic site `reports` in front of an upstream; `more` is appended.
-    pub fn generic(upstream: SocketAddr, more: &str) -> Self {
+    pub(crate) fn generic(upstream: SocketAddr, more: &str) -> Self {
         Self::start(&generic(upstream, more))
     }
 
     /// Ends it in order.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.launched.take().unwrap().shutdown();
     }
 }
@@ -63,7 +63,7 @@ impl Drop for Gateway {
 }
 
 /// The configuration of [`Gateway::generic`].
-pub fn generic(upstream: SocketAddr, more: &str) -> String {
+pub(crate) fn generic(upstream: SocketAddr, more: &str) -> String {
     format!(
         r#"
 [listen]
@@ -122,7 +122,11 @@ methods = ["GET", "POST"]
 }
 
 /// Seconds since the epoch.
-pub fn now() -> i64 {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the gateway under test reads the real clock"
+)]
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
@@ -130,7 +134,7 @@ pub fn now() -> i64 {
 }
 
 /// Good claims for [`Gateway::generic`].
-pub fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "aud": "embedgate", "sub": "viewer-7", "jti": "t-1", "iat": now(), "exp": now() + 300,
         "resource": { "report": "q3" }, "params": { "tenant_id": 999 },
@@ -138,18 +142,19 @@ pub fn claims() -> Value {
 }
 
 /// A token of the issuer `app`, with some claims changed (`null` takes one away).
-pub fn token(changes: &Value) -> String {
+pub(crate) fn token(changes: &Value) -> String {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-            value => claims[name] = value.clone(),
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
         }
     }
     sign(&claims)
 }
 
-pub fn sign(claims: &Value) -> String {
+pub(crate) fn sign(claims: &Value) -> String {
     Signer::new("HS256", APP.as_bytes(), None)
         .unwrap()
         .sign(claims)
@@ -157,6 +162,6 @@ pub fn sign(claims: &Value) -> String {
 }
 
 /// `Authorization` for a good token.
-pub fn bearer() -> String {
+pub(crate) fn bearer() -> String {
     format!("Bearer {}", token(&json!({})))
 }

@@ -1,21 +1,24 @@
 //! What the end-to-end tests share: a gateway on a free port, an upstream that remembers, a client that sends exact bytes.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses a part of it"
-)]
-#![allow(unused_imports, reason = "each test binary uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::missing_panics_doc,
-    reason = "test helpers may panic"
-)]
 
-pub mod client;
-pub mod gateway;
-pub mod upstream;
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod upstream;
 
-pub use client::{Reply, get, send};
-pub use gateway::{Gateway, token};
-pub use upstream::{Answer, Seen, Upstream};
+use std::time::{Duration, Instant};
+
+pub(crate) use client::{get, send};
+pub(crate) use gateway::{Gateway, token};
+pub(crate) use upstream::{Answer, Upstream};
+
+/// Waits until it is so; panics after ten seconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the gateway under test lives in real time"
+)]
+pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -13,26 +13,25 @@ use hyper_util::rt::TokioIo;
 
 /// One request as the upstream saw it.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
+pub(crate) struct Seen {
     /// Path and query.
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let wanted = self.headers.iter().filter(|(key, _)| key == name);
         wanted.map(|(_, value)| value.as_str()).collect()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
     /// Whether a text stands anywhere in the request.
-    pub fn holds(&self, text: &str) -> bool {
+    pub(crate) fn holds(&self, text: &str) -> bool {
         self.target.contains(text)
             || self.headers.iter().any(|(_, value)| value.contains(text))
             || String::from_utf8_lossy(&self.body).contains(text)
@@ -40,22 +39,22 @@ impl Seen {
 }
 
 /// What it answers.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn html(body: &str) -> Self {
+    pub(crate) fn html(body: &str) -> Self {
         Self::of("text/html; charset=utf-8", body.as_bytes())
     }
 
-    pub fn json(body: &str) -> Self {
+    pub(crate) fn json(body: &str) -> Self {
         Self::of("application/json", body.as_bytes())
     }
 
-    pub fn of(kind: &str, body: &[u8]) -> Self {
+    pub(crate) fn of(kind: &str, body: &[u8]) -> Self {
         Self {
             status: 200,
             headers: vec![("content-type".into(), kind.into())],
@@ -64,21 +63,21 @@ impl Answer {
     }
 
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     #[must_use]
-    pub fn status(mut self, status: u16) -> Self {
+    pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 }
 
 /// The upstream.
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -86,7 +85,7 @@ type Script = dyn Fn(&Seen) -> Answer + Send + Sync;
 
 impl Upstream {
     /// Answers every request by a script.
-    pub fn start(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,17 +96,17 @@ impl Upstream {
     }
 
     /// Answers `{}` to everything.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::start(|_| Answer::json("{}"))
     }
 
     /// What it saw so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The last request.
-    pub fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("a request reached the upstream")
     }
 }
@@ -141,7 +140,6 @@ async fn answer(
         .unwrap_or_default();
     let headers = parts.headers.iter();
     let seen = Seen {
-        method: parts.method.to_string(),
         target: parts.uri.to_string(),
         headers: headers
             .map(|(k, v)| {

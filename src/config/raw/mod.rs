@@ -1,6 +1,6 @@
 //! The file as written: one struct per table, no logic. The comments on the keys feed `embedgate schema`.
 //!
-//! Every field has a default, so that one bad value never hides the others (see [`super::read`]); what is required is checked
+//! Every field has a default, so that one bad value never hides the others (see `config::read`); what is required is checked
 //! when the file is compiled, and noted here as `required` for the schema.
 
 mod issuer;

@@ -115,7 +115,7 @@ function explain(outcome) {
   const parts = [];
   if (outcome.passed) parts.push(`${outcome.passed} were answered${outcome.message ? ", then:" : "."}`);
   if (outcome.message) parts.push(outcome.message);
-  if (outcome.retry_after) parts.push(`Retry after ${outcome.retry_after} s.`);
+  if (outcome.retry_after) parts.push(`Retry after ${outcome.retry_after}\u00a0s.`);
   if (outcome.rows !== null && outcome.rows !== undefined) parts.push(`${outcome.rows} rows of ${outcome.owners.join(", ")}.`);
   return parts.join(" ");
 }

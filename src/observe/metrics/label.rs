@@ -23,7 +23,7 @@ pub enum LimitScope {
 }
 
 impl LimitScope {
-    /// All of them, in the order of [`Self::index`].
+    /// All of them, in the order of `index`.
     pub const ALL: [Self; 5] = [
         Self::Address,
         Self::InFlight,

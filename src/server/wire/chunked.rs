@@ -180,8 +180,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A body, and the bytes after it.
+    type Split = (Vec<u8>, Vec<u8>);
+
     /// Feeds the input in pieces of `step` bytes; the body and what is left, or the error.
-    fn decode(input: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, FramingError> {
+    fn decode(input: &[u8], step: usize) -> Result<Option<Split>, FramingError> {
         let (mut decoder, mut buffer, mut body) = (Chunked::default(), BytesMut::new(), Vec::new());
         for (i, piece) in input.chunks(step).enumerate() {
             buffer.extend_from_slice(piece);

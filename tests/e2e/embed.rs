@@ -1,14 +1,7 @@
 //! A page, its session, its frame: what a browser meets.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
-mod support;
-
+use crate::support::{self, Answer, Gateway, Upstream, gateway::bearer, get, token};
 use serde_json::json;
-use support::{Answer, Gateway, Upstream, gateway::bearer, get, token};
 
 const HTML: &str = "text/html,application/xhtml+xml";
 

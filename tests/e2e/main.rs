@@ -1,0 +1,16 @@
+//! The whole gateway over real sockets, with an upstream that remembers what it was sent.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod embed;
+mod lifecycle;
+mod limits;
+mod locks;
+#[path = "../support/mod.rs"]
+mod support;
+mod tokens;
