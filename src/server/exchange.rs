@@ -12,7 +12,11 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use super::{
-    body::RequestBody, clock::Clock, failure::Failure, upstream::Upstream, wire::head::Outgoing,
+    body::RequestBody,
+    clock::Clock,
+    failure::Failure,
+    upstream::{Upstream, UpstreamError},
+    wire::head::Outgoing,
 };
 use crate::{
     adapter::{
@@ -70,7 +74,9 @@ impl Coverages {
         if let Some(coverage) = place.valid() {
             return Ok(coverage);
         }
-        let _turn = place.turn.lock().await;
+        // Those who wait share the patience of the one who asks: were each to begin anew, a hanging upstream would hold them for hours.
+        let turn = tokio::time::timeout(PATIENCE, place.turn.lock()).await;
+        let _turn = turn.map_err(|_| UpstreamError::Timeout)?;
         if let Some(coverage) = place.valid() {
             return Ok(coverage);
         }
@@ -156,5 +162,5 @@ const CAPACITY: u64 = 10_000;
 const IDLE: Duration = Duration::from_hours(1);
 /// More calls than any exchange makes.
 const CALLS: usize = 8;
-/// The longest wait for the body of a reply.
+/// The longest wait for the body of a reply, and for another request's turn.
 const PATIENCE: Duration = Duration::from_secs(30);
