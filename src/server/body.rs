@@ -15,6 +15,7 @@ use super::upstream::Answer;
 use super::watch::Busy;
 use super::wire::head::Length;
 use super::wire::{Wire, WireError};
+use crate::observe::record::Record;
 
 /// Why a client's body was not read to its end.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
@@ -212,6 +213,20 @@ pub trait BodyObserver {
 
     /// The body was handed over whole; without this call before the drop, it was lost on the way.
     fn complete(&mut self);
+}
+
+impl BodyObserver for Record {
+    fn broken(&mut self) {
+        Self::broken(self);
+    }
+
+    fn bytes(&mut self, n: u64) {
+        self.add_bytes(n);
+    }
+
+    fn complete(&mut self) {
+        self.finish();
+    }
 }
 
 /// A response body.

@@ -11,7 +11,7 @@ use super::{
     Service,
     app::{App, Generation, SiteRuntime},
     arrival::{self, Arrival},
-    body::{Body, BodyObserver, RequestBody},
+    body::{Body, RequestBody},
     client_addr::{self, Client},
     conn::ConnInfo,
     cors,
@@ -166,12 +166,12 @@ impl Gateway {
         };
         let route = matched.route;
         record.route(route);
-        if route.access == Access::Viewer {
+        if route.access == Access::Viewer || matches!(route.action, Action::Local(_)) {
             scene.generation.limits.address(site.index, view.client)?;
         }
         let usage = scene.here.plan.body_use(matched.index);
-        let payload = scene.payload(&matched, usage, body).await?;
-        let form = scene.form_token(&matched, &payload)?;
+        // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
+        let (body, form) = scene.credential(&matched, usage, body).await?;
         let sealer = scene.generation.snapshot.sessions.as_deref();
         let viewer = policy::recognise(
             site,
@@ -184,8 +184,15 @@ impl Gateway {
         if let Some(viewer) = &viewer {
             record.viewer(viewer);
         }
+        if let Some(rule) = &route.resource {
+            record.resource(format!("{}:{}", rule.kind, rule.id(&matched.captures)?));
+        }
         let permit = policy::decide(site, &matched, viewer, view)?;
         let admitted = scene.generation.limits.charge(permit)?;
+        let payload = match body {
+            Ok(payload) => payload,
+            Err(body) => scene.payload(&matched, usage, body).await?,
+        };
         let page = arrival::loads_page(view.method, view.headers);
         if let Some(answer) = scene.at_once(&admitted, &payload, page, record) {
             return Ok(Next::Answer(answer?));
@@ -381,23 +388,31 @@ impl Scene<'_> {
         Ok(Payload::Held(bytes))
     }
 
-    /// A token in a field of a form, where the route has a place for it there.
-    fn form_token(
+    /// Reads a body that may bring the credential, and the token in it: a form, on routes that have a place for one there.
+    async fn credential(
         &self,
         matched: &RouteMatch<'_, '_>,
-        payload: &Payload,
-    ) -> Result<Option<String>, Failure> {
-        let (Some(field), Payload::Held(bytes)) = (&matched.route.form_credential, payload) else {
-            return Ok(None);
+        usage: BodyUse,
+        body: Incoming,
+    ) -> Result<(Result<Payload, Incoming>, Option<String>), Failure> {
+        let Some(field) = &matched.route.form_credential else {
+            return Ok((Err(body), None));
         };
-        let token = match body::media(self.view.headers)? {
-            body::Media::Form => form::field(bytes, field)?.map(std::borrow::Cow::into_owned),
-            body::Media::Multipart(boundary) => {
+        let media = body::media(self.view.headers)?;
+        if matches!(media, body::Media::Json | body::Media::Other) {
+            return Ok((Err(body), None));
+        }
+        let payload = self.payload(matched, usage, body).await?;
+        let token = match (&payload, media) {
+            (Payload::Held(bytes), body::Media::Form) => {
+                form::field(bytes, field)?.map(std::borrow::Cow::into_owned)
+            }
+            (Payload::Held(bytes), body::Media::Multipart(boundary)) => {
                 multipart::field(bytes, &boundary, field)?.map(str::to_owned)
             }
-            body::Media::Json | body::Media::Other => None,
+            _ => None,
         };
-        Ok(token)
+        Ok((Ok(payload), token))
     }
 
     /// What embedgate answers itself: beacons, the adapter's own endpoints, the redirect that takes a token out of the URL.
@@ -477,20 +492,6 @@ fn keep(permit: &Permit) -> Keep {
         (Some(_), _) => Keep::Viewer,
         (None, true) => Keep::NotUnlessSaid,
         (None, false) => Keep::AsSaid,
-    }
-}
-
-impl BodyObserver for Record {
-    fn broken(&mut self) {
-        Self::broken(self);
-    }
-
-    fn bytes(&mut self, n: u64) {
-        self.add_bytes(n);
-    }
-
-    fn complete(&mut self) {
-        self.finish();
     }
 }
 
