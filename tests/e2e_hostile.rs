@@ -50,6 +50,42 @@ fn a_body_is_not_waited_for_before_its_sender_is_known_and_permitted() {
 }
 
 #[test]
+fn a_client_cannot_write_where_another_route_has_its_lock() {
+    let upstream = Upstream::plain();
+    let text = gateway::generic(upstream.address, "cookies = \"frame\"")
+        .replace(
+            "[site.reports.params]",
+            "[site.reports.identity]\nX_Viewer = \"viewer\"\n[site.reports.params]",
+        )
+        .replace("cookies = \"frame\"", "")
+        .replace(
+            "kind = \"generic\"",
+            "kind = \"generic\"\ncookies = \"frame\"",
+        )
+        + "[[site.reports.routes]]\npath = \"/api/cookie\"\nlock = [{ param = \"tenant_id\", in = \"cookie\", name = \"tenant\" }, { param = \"region\", in = \"header\", name = \"X_Region\" }]\n";
+    let gateway = Gateway::start(&text);
+    let bearer = bearer();
+    for target in ["/api/default", "/static/a.js", "/api/cookie", "/api/header"] {
+        let reply = get(
+            gateway.address,
+            target,
+            &[
+                ("Authorization", &bearer),
+                ("X-Tenant", "13"),
+                ("X_Tenant", "13"),
+                ("X-Viewer", "13"),
+                ("X-Region", "13"),
+                ("Cookie", "a=b; tenant=13; TENANT=13; tenant[]=13"),
+            ],
+        );
+        assert_eq!(reply.status, 200, "{target} {reply:?}");
+        let seen = upstream.last();
+        assert!(!seen.holds("13"), "{target} {seen:?}");
+        assert!(seen.holds("a=b"), "{target} {seen:?}");
+    }
+}
+
+#[test]
 fn the_trail_names_the_resource_that_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("audit.jsonl");

@@ -51,6 +51,16 @@ pub fn filter(headers: &mut HeaderMap, policy: &CookiePolicy) {
     retain(headers, |name| policy.passes(name), b"");
 }
 
+/// Takes out every cookie whose name folds as this one does.
+pub fn without(headers: &mut HeaderMap, name: &str) {
+    if headers.contains_key(header::COOKIE) {
+        let folded = fold(name);
+        let same =
+            |other: &[u8]| std::str::from_utf8(other).is_ok_and(|other| fold(other) == folded);
+        retain(headers, |other| !same(other), b"");
+    }
+}
+
 /// Keeps the cookies whose names are wanted, with `last` after them.
 fn retain(headers: &mut HeaderMap, wanted: impl Fn(&[u8]) -> bool, last: &[u8]) {
     let mut kept = Vec::new();
@@ -90,11 +100,9 @@ fn push(cookies: &mut Vec<u8>, pair: &[u8]) {
 
 /// Puts a value into a cookie: every cookie whose name folds alike goes, ours stands once, percent-encoded where it must be.
 pub(super) fn bind(headers: &mut HeaderMap, name: &str, bound: &Bound<'_>) -> Result<(), Denial> {
-    let folded = fold(name);
-    let same = |other: &[u8]| std::str::from_utf8(other).is_ok_and(|other| fold(other) == folded);
+    without(headers, name);
     if bound.spec.mode != Mode::Locked && bound.value.is_none() {
         // Nobody locked or preset it: what the viewer's browser holds under this name means nothing to us, so it does not pass.
-        retain(headers, |other| !same(other), b"");
         return Ok(());
     }
     let mut pair = format!("{name}=");
@@ -109,7 +117,7 @@ pub(super) fn bind(headers: &mut HeaderMap, name: &str, bound: &Bound<'_>) -> Re
             percent_encoding::NON_ALPHANUMERIC,
         ));
     }
-    retain(headers, |other| !same(other), pair.as_bytes());
+    retain(headers, |_| true, pair.as_bytes());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::{
     adapter::superset::Superset,
     config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
     gate::{
-        param::{Mode, ParamSpec},
+        param::{Lock, Mode, ParamSpec, Place},
         path::NormalPath,
         policy::{Denial, Permit},
         query::Query,
@@ -32,6 +32,9 @@ pub struct SitePlan {
     identity: Vec<(HeaderName, IdentitySource)>,
     stripped: Vec<HeaderName>,
     cookies: CookiePolicy,
+    /// Where locks of any route stand: on the routes without that lock, the client's own must not pass for one.
+    bound_headers: Vec<HeaderName>,
+    bound_cookies: Vec<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,26 @@ impl SitePlan {
         let identity = entry.identity.clone();
         let mut stripped: Vec<HeaderName> = identity.iter().map(|(name, _)| name.clone()).collect();
         stripped.extend(site.places.headers.iter().cloned());
+        stripped.extend(identity.iter().filter_map(|(name, _)| dashed(name)));
+        let (mut bound_headers, mut bound_cookies) = (Vec::new(), Vec::new());
+        let routes = site.surface.routes().iter();
+        for lock in routes.flat_map(|route| &route.locks) {
+            match &lock.place {
+                Place::Cookie(name) => bound_cookies.push(name.clone()),
+                Place::Header(name) => {
+                    bound_headers.push(name.clone());
+                    stripped.extend(dashed(name));
+                }
+                Place::Form(_) | Place::Json { .. } | Place::Path(_) | Place::Query(_) => {}
+            }
+        }
+        bound_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        bound_headers.dedup();
+        bound_cookies.sort();
+        bound_cookies.dedup();
         Self {
+            bound_headers,
+            bound_cookies,
             routes: site.surface.routes().iter().map(plan).collect(),
             identity,
             stripped,
@@ -116,6 +138,7 @@ impl SitePlan {
     ) -> Result<(), Denial> {
         fields::strip_client(headers, &self.stripped);
         cookie::filter(headers, &self.cookies);
+        self.unbind(&permit.route().locks, headers);
         fields::set_forwarded(headers, forwarded);
         fields::bind(headers, bindings(permit))?;
         headers.remove(header::HOST);
@@ -125,6 +148,26 @@ impl SitePlan {
             }
         }
         Ok(())
+    }
+
+    /// Takes away what stands where another route of the site has a lock.
+    fn unbind(&self, locks: &[Lock], headers: &mut HeaderMap) {
+        for name in &self.bound_headers {
+            if !locks
+                .iter()
+                .any(|lock| matches!(&lock.place, Place::Header(own) if own == name))
+            {
+                headers.remove(name);
+            }
+        }
+        for name in &self.bound_cookies {
+            if !locks
+                .iter()
+                .any(|lock| matches!(&lock.place, Place::Cookie(own) if own == name))
+            {
+                cookie::without(headers, name);
+            }
+        }
     }
 
     /// A body with the route's locks in it, and the header fields that go with it.
@@ -180,6 +223,14 @@ impl RoutePlan {
 /// Whether there is anything that a viewer may not send.
 fn forbids(params: &[ParamSpec]) -> bool {
     params.iter().any(|spec| spec.mode != Mode::Enabled)
+}
+
+/// The other spelling of a name with `_`: CGI and WSGI read both as one. (Names with `_` never pass at all.)
+fn dashed(name: &HeaderName) -> Option<HeaderName> {
+    let plain = name.as_str().replace('_', "-");
+    (plain != name.as_str())
+        .then(|| HeaderName::from_bytes(plain.as_bytes()).ok())
+        .flatten()
 }
 
 /// The cookie policy of a site.
