@@ -1,6 +1,6 @@
 //! The surface of a site: which routes exist, and what each asks for. Everything else is 404.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
 use smallvec::SmallVec;
@@ -137,6 +137,9 @@ impl RouteTable {
     /// The most specific route for a canonical path (literal before `{name}` before `*`, from the left), then its methods: a more specific path with
     /// other methods is not passed over for a less specific one.
     ///
+    /// Most servers take `/a` and `/a/` for one. So a path that comes under a `*` only by its final slash, or for want of one, is denied where a more
+    /// specific route asks for more: `/admin` under `/*` beside a denied `/admin/*`, `/reports/7/` under `/*` beside `/reports/{id}` with its resource.
+    ///
     /// # Errors
     /// `route_denied` where nothing matches or the route denies; `method_denied` where the path is on the surface with other methods only.
     pub fn find<'r, 'p>(
@@ -153,7 +156,7 @@ impl RouteTable {
         let Some((index, route, pattern)) = serving else {
             return Err(self.refusal_at(leaf));
         };
-        if route.access == Access::Deny {
+        if route.access == Access::Deny || self.slips_by(method, path, route) {
             return Err(Refusal::RouteDenied);
         }
         Ok(RouteMatch {
@@ -210,6 +213,23 @@ impl RouteTable {
         })
     }
 
+    /// Whether a path is another route's but for its final slash, and that route is more specific and asks for more.
+    fn slips_by(&self, method: &Method, path: &str, route: &Route) -> bool {
+        if !route.pattern.ends_with('*') {
+            return false;
+        }
+        let other = match path.strip_suffix('/') {
+            Some("") => return false,
+            Some(bare) => Cow::Borrowed(bare),
+            None => Cow::Owned(format!("{path}/")),
+        };
+        let leaf = self.root.find(&other, &mut SmallVec::new()).unwrap_or(&[]);
+        let serving = self.at(leaf).find(|(_, other, _)| other.serves(method));
+        serving.is_some_and(|(_, other, _)| {
+            other.rank() > route.rank() && other.asks_for_more_than(route)
+        })
+    }
+
     fn served(&self, path: &str) -> impl Iterator<Item = &Route> {
         let leaf = self.root.find(path, &mut SmallVec::new()).unwrap_or(&[]);
         let routes = self.at(leaf).map(|(_, route, _)| &**route);
@@ -257,6 +277,30 @@ impl Route {
         };
         let implied = named.contains(&Method::GET) && !named.contains(&Method::HEAD);
         named.iter().chain(implied.then_some(&Method::HEAD))
+    }
+
+    /// How specific the pattern is, as far as a final slash goes: its depth, and whether it ends there.
+    fn rank(&self) -> (usize, bool) {
+        let fixed = self.pattern.trim_end_matches('*').trim_end_matches('/');
+        (fixed.matches('/').count(), !self.pattern.ends_with('*'))
+    }
+
+    fn asks_for_more_than(&self, other: &Self) -> bool {
+        let locks = |route: &Self| {
+            let locks = route.locks.iter();
+            locks
+                .map(|lock| (lock.param, lock.place.clone()))
+                .collect::<Vec<_>>()
+        };
+        match (self.access, other.access) {
+            (Access::Deny, _) | (Access::Viewer, Access::Public) => true,
+            (Access::Viewer, Access::Deny | Access::Viewer) => {
+                self.resource.is_some() && self.resource != other.resource
+                    || self.scope != other.scope
+                    || locks(self) != locks(other)
+            }
+            (Access::Public, _) => false,
+        }
     }
 
     fn check(&self, pattern: &Pattern) -> Result<(), &'static str> {

@@ -105,6 +105,66 @@ fn what_is_not_listed_is_denied() {
 }
 
 #[test]
+fn a_final_slash_is_no_way_around_a_route_that_asks_for_more() {
+    let report = ResourceRule {
+        kind: "report".into(),
+        id: IdRule::Capture("id".into()),
+    };
+    let table = RouteTable::build(vec![
+        route("/*", &[], Access::Viewer),
+        route("/admin/*", &[], Access::Deny),
+        route("/secret", &[], Access::Deny),
+        route("/static/*", &[], Access::Public),
+        route("/static/mine/", &[], Access::Viewer),
+        route("/plain", &[], Access::Viewer),
+        Route {
+            resource: Some(report.clone()),
+            ..route("/reports/{id}", &[], Access::Viewer)
+        },
+        Route {
+            scope: "download".into(),
+            ..route("/export", &[], Access::Viewer)
+        },
+        Route {
+            resource: Some(report),
+            ..route("/boards/{id}", &[Method::POST], Access::Viewer)
+        },
+    ])
+    .unwrap();
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/x/",
+        "/secret/",
+        "/reports/7/",
+        "/export/",
+        "/static/mine",
+    ] {
+        assert_eq!(found(&table, path), None, "{path}");
+    }
+    for (path, pattern) in [
+        ("/", "/*"),
+        ("/x", "/*"),
+        ("/x/", "/*"),
+        ("/plain/", "/*"),
+        ("/static", "/*"),
+        ("/static/", "/static/*"),
+        ("/static/a", "/static/*"),
+        ("/reports/7", "/reports/{id}"),
+        ("/reports/7/x", "/*"),
+        ("/boards/7/", "/*"),
+    ] {
+        assert_eq!(found(&table, path).as_deref(), Some(pattern), "{path}");
+    }
+    let inner = RouteTable::build(vec![
+        route("/*", &[], Access::Deny),
+        route("/a/*", &[], Access::Viewer),
+    ])
+    .unwrap();
+    assert_eq!(found(&inner, "/a/").as_deref(), Some("/a/*"));
+}
+
+#[test]
 fn captures_come_in_order_and_only_from_the_match() {
     let table = table(&["/{a}/x/{b}", "/{c}/{d}/y", "/{e}/*"]);
     let captures = |path| table.find(&Method::GET, path).unwrap().captures.to_vec();
