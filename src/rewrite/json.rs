@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use super::{Bindings, Bound, judge};
 use crate::gate::{
-    param::{Mode, ParamSpec, Place},
+    param::{Mode, Place},
     policy::Denial,
-    query::fold,
     refusal::Refusal,
 };
 
 mod edit;
+mod effort;
 mod strict;
 mod template;
 mod view;
 
 use edit::Edits;
+use effort::Effort;
 use template::Shape;
 use view::{Kind, Member, View};
 
@@ -31,12 +32,15 @@ use view::{Kind, Member, View};
 /// `param_disabled`; an enabled one must be spelled exactly and be of its type, and then the token's preset stays out.
 ///
 /// # Errors
-/// Those, `param_missing`, and `body_unsupported` where the text has no single reading (duplicate keys, trailing bytes, BOM, depth over 64, …) or
+/// Those, `param_missing`, and `body_unsupported` where the text has no single reading (duplicate keys, trailing bytes, BOM, depth over 64, …), names beyond ASCII
+/// would cost too much to compare, or
 /// something else than an object or array stands on the way to a pointer.
 pub fn apply(body: &[u8], bindings: Bindings<'_>) -> Result<Vec<u8>, Denial> {
     let text = strict::check(body)?;
     let bounds = bindings.bounds()?;
+    let effort = Effort::new();
     let mut judge = Judge {
+        effort: &effort,
         root: View::root(text),
         edits: Edits::new(text),
         puts: Vec::new(),
@@ -47,6 +51,7 @@ pub fn apply(body: &[u8], bindings: Bindings<'_>) -> Result<Vec<u8>, Denial> {
         }
     }
     judge.top(bindings)?;
+    effort.end()?;
     let Judge {
         mut edits, puts, ..
     } = judge;
@@ -65,6 +70,7 @@ pub fn check(body: &[u8]) -> Result<&str, Refusal> {
 }
 
 struct Judge<'a> {
+    effort: &'a Effort,
     root: View<'a>,
     edits: Edits<'a>,
     puts: Vec<(Vec<Cow<'a, str>>, String)>,
@@ -85,6 +91,7 @@ impl<'a> Judge<'a> {
         template: Option<&'b serde_json::Value>,
     ) -> Result<(), Denial> {
         let shape = Shape {
+            effort: self.effort,
             spec: bound.spec,
             value: bound.value,
             template,
@@ -110,7 +117,7 @@ impl<'a> Judge<'a> {
             view = match view.kind() {
                 Kind::Object if token == "-" => return Err(Refusal::BodyUnsupported.into()),
                 Kind::Object if rest.is_empty() => return self.siblings(shape, view, token),
-                Kind::Object => match on_the_way(shape.spec, view, token)? {
+                Kind::Object => match on_the_way(shape, view, token)? {
                     Some(next) => next,
                     None => return Ok(Said::Nothing),
                 },
@@ -135,10 +142,10 @@ impl<'a> Judge<'a> {
         parent: View<'a>,
         token: &str,
     ) -> Result<Said, Denial> {
-        let target = fold(token);
+        let target = self.effort.fold(token);
         let mut said = Said::Nothing;
         for member in parent.members() {
-            let name = fold(&member.key);
+            let name = self.effort.fold(&member.key);
             if name == target || name == *shape.spec.folded {
                 if said == Said::Something && shape.spec.mode == Mode::Enabled {
                     return Err(judge::denied(Refusal::ParamInvalid, shape.spec));
@@ -203,7 +210,7 @@ impl<'a> Judge<'a> {
     /// Top-level members that fold to a declared parameter's name; what a lock of that parameter walks through was judged there.
     fn top(&mut self, bindings: Bindings<'_>) -> Result<(), Denial> {
         for member in self.root.members() {
-            let name = fold(&member.key);
+            let name = self.effort.fold(&member.key);
             let declared = bindings
                 .params
                 .iter()
@@ -216,6 +223,7 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let shape = Shape {
+                effort: self.effort,
                 spec,
                 value: bindings.value(param),
                 template: None,
@@ -228,15 +236,18 @@ impl<'a> Judge<'a> {
 
 /// The member to descend into; any other spelling of it next to it could be what the upstream reads.
 fn on_the_way<'a>(
-    spec: &ParamSpec,
+    shape: Shape<'_>,
     view: View<'a>,
     token: &str,
 ) -> Result<Option<View<'a>>, Denial> {
-    let folded = fold(token);
+    let folded = shape.effort.fold(token);
     let mut found = None;
-    for member in view.members().filter(|member| fold(&member.key) == folded) {
+    for member in view.members() {
+        if shape.effort.fold(&member.key) != folded {
+            continue;
+        }
         if member.key != *token {
-            return Err(judge::alias(spec));
+            return Err(judge::alias(shape.spec));
         }
         found = Some(member.value);
     }

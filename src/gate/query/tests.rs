@@ -157,3 +157,13 @@ proptest! {
         let _ = Query::parse(&text).is_ok();
     }
 }
+
+#[test]
+fn names_that_are_dear_to_compare_are_bounded() {
+    let name = "%EF%B7%BA".repeat(64);
+    let dear = |pairs: usize| vec![format!("{name}=1"); pairs].join("&");
+    assert!(Query::parse(&dear(80)).is_ok());
+    assert_eq!(Query::parse(&dear(90)), Err(Refusal::RequestMalformed));
+    let escaped = vec![format!("{}=1", "%25EF".repeat(60)); 100].join("&");
+    assert_eq!(Query::parse(&escaped), Err(Refusal::RequestMalformed));
+}

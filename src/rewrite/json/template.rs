@@ -1,19 +1,15 @@
 //! The text that a lock puts into a body, and whether something in the viewer's body says the same.
 
-use std::borrow::Cow;
-
 use serde_json::Value as Json;
 
 use super::{
     edit::push_string,
+    effort::Effort,
     strict,
     view::{Kind, View},
 };
 use crate::{
-    gate::{
-        param::{ParamSpec, Scalar, Type, Value},
-        query::fold,
-    },
+    gate::param::{ParamSpec, Scalar, Type, Value},
     rewrite::judge,
 };
 
@@ -23,6 +19,7 @@ const VALUE: &str = "$value";
 /// A parameter's value as a lock writes it: bare, or inside a template.
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'a> {
+    pub(super) effort: &'a Effort,
     pub(super) spec: &'a ParamSpec,
     pub(super) value: Option<&'a Value>,
     pub(super) template: Option<&'a Json>,
@@ -120,7 +117,7 @@ impl Shape<'_> {
             Json::Object(parts) => {
                 view.kind() == Kind::Object
                     && parts.iter().all(|(key, part)| {
-                        let mut spellings = named(view, key).peekable();
+                        let mut spellings = self.named(view, key).peekable();
                         spellings.peek().is_none()
                             || spellings.any(|view| self.compare(part, view, matched))
                     })
@@ -144,7 +141,8 @@ impl Shape<'_> {
             Json::Object(parts) => {
                 view.kind() == Kind::Object
                     && parts.iter().all(|(key, part)| {
-                        let mut all = named(view, key)
+                        let mut all = self
+                            .named(view, key)
                             .map(|view| self.same(part, view))
                             .peekable();
                         all.peek().is_some() && all.all(|same| same)
@@ -154,8 +152,18 @@ impl Shape<'_> {
             Json::Bool(_) | Json::Number(_) => view
                 .scalar()
                 .is_some_and(|text| text == template.to_string()),
-            Json::String(text) => view.scalar().is_some_and(|said| fold(&said) == fold(text)),
+            Json::String(text) => view
+                .scalar()
+                .is_some_and(|said| self.effort.fold(&said) == self.effort.fold(text)),
         }
+    }
+
+    /// The members whose names fold alike.
+    fn named<'v>(self, view: View<'v>, key: &str) -> impl Iterator<Item = View<'v>> {
+        let (effort, folded) = (self.effort, self.effort.fold(key).into_owned());
+        view.members()
+            .filter(move |member| effort.fold(&member.key) == *folded)
+            .map(|member| member.value)
     }
 
     /// Whether what stands in place of `$value` is of the parameter's type.
@@ -168,18 +176,10 @@ impl Shape<'_> {
                 .all(|(part, view)| self.fits(part, view)),
             Json::Object(parts) => parts
                 .iter()
-                .all(|(key, part)| named(view, key).all(|view| self.fits(part, view))),
+                .all(|(key, part)| self.named(view, key).all(|view| self.fits(part, view))),
             Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => true,
         }
     }
-}
-
-/// The members whose names fold alike.
-fn named<'v>(view: View<'v>, key: &str) -> impl Iterator<Item = View<'v>> {
-    let folded: Cow<'_, str> = fold(key);
-    view.members()
-        .filter(move |member| fold(&member.key) == folded)
-        .map(|member| member.value)
 }
 
 /// Whether `$value` is in it.

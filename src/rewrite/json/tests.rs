@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    gate::param::{Lock, Scalar, Type, Value},
+    gate::param::{Lock, ParamSpec, Scalar, Type, Value},
     rewrite::judge::tests::{int, integer, one, spec},
 };
 
@@ -413,4 +413,33 @@ proptest! {
             prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{}", text);
         }
     }
+}
+
+#[test]
+fn names_that_are_dear_to_compare_are_bounded() {
+    let dear = |count: usize| {
+        let names = (0..count).map(|at| format!("\"{}{at}\":1", "\u{fdfa}".repeat(100)));
+        format!("{{{}}}", names.collect::<Vec<_>>().join(","))
+    };
+    assert!(locked("/a", None, &dear(50)).is_ok());
+    for body in [
+        dear(2000),
+        format!("{{\"{}\":1}}", "\u{fdfa}".repeat(100_000)),
+        format!("{{\"{}\":1}}", "%EF%B7%BA".repeat(10_000)),
+    ] {
+        assert_eq!(locked("/a", None, &body), Err(Refusal::BodyUnsupported));
+        let inside = format!("{{\"filters\":[{body}]}}");
+        assert_eq!(
+            locked("/filters/-", Some(filter()), &inside),
+            Err(Refusal::BodyUnsupported)
+        );
+    }
+    let value = format!(
+        r#"{{"filters":[{{"field":"{}"}}]}}"#,
+        "\u{fdfa}".repeat(100_000)
+    );
+    assert_eq!(
+        locked("/filters/-", Some(filter()), &value),
+        Err(Refusal::BodyUnsupported)
+    );
 }
