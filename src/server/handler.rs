@@ -16,7 +16,7 @@ use super::{
     conn::ConnInfo,
     cors,
     failure::Failure,
-    plan::BodyUse,
+    plan::{self, BodyUse},
     refuse, session,
     upstream::Upstreams,
     wire::head::Outgoing,
@@ -33,7 +33,7 @@ use crate::{
         token::FrontCache,
     },
     observe::record::Record,
-    rewrite::{self, body, form, header::Forwarded, multipart, response::Keep},
+    rewrite::{self, body, form, header::Forwarded, multipart},
 };
 
 /// The gateway as one worker thread runs it.
@@ -172,13 +172,12 @@ impl Gateway {
         let usage = scene.here.plan.body_use(matched.index);
         // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
         let (body, form) = scene.credential(&matched, usage, body).await?;
-        let sealer = scene.generation.snapshot.sessions.as_deref();
         let viewer = policy::recognise(
             site,
             route,
             view,
             form.as_deref(),
-            sealer,
+            scene.generation.snapshot.sessions.as_deref(),
             &self.front.before(&self.app.cache),
         )?;
         if let Some(viewer) = &viewer {
@@ -311,7 +310,12 @@ impl Gateway {
             .await;
         record.upstream_time(asked.elapsed());
         let (mut head, body) = answer?.into_parts();
-        rewrite::response::finish(&mut head, &here.rules, permit.embedding(), keep(permit))?;
+        rewrite::response::finish(
+            &mut head,
+            &here.rules,
+            permit.embedding(),
+            plan::keep(permit),
+        )?;
         let good = head.status.is_success() || head.status.is_redirection();
         if let Some(cookie) = session::cookie(
             permit,
@@ -483,15 +487,6 @@ impl Scene<'_> {
     fn own(&self, permit: &Permit, mut response: Response<Body>) -> Response<Body> {
         rewrite::response::protect(response.headers_mut(), permit.embedding());
         response
-    }
-}
-
-/// How far a response may be kept.
-fn keep(permit: &Permit) -> Keep {
-    match (permit.viewer(), permit.route().no_store) {
-        (Some(_), _) => Keep::Viewer,
-        (None, true) => Keep::NotUnlessSaid,
-        (None, false) => Keep::AsSaid,
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         header::Forwarded,
         path,
         query::QueryPlan,
+        response::Keep,
     },
 };
 
@@ -231,6 +232,15 @@ fn dashed(name: &HeaderName) -> Option<HeaderName> {
     (plain != name.as_str())
         .then(|| HeaderName::from_bytes(plain.as_bytes()).ok())
         .flatten()
+}
+
+/// How far a response may be kept.
+pub(super) fn keep(permit: &Permit) -> Keep {
+    match (permit.viewer(), permit.route().no_store) {
+        (Some(_), _) => Keep::Viewer,
+        (None, true) => Keep::NotUnlessSaid,
+        (None, false) => Keep::AsSaid,
+    }
 }
 
 /// The cookie policy of a site.
