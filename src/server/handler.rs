@@ -92,7 +92,7 @@ impl Service for Gateway {
                 },
             )
         });
-        finished(response, record, head)
+        refuse::finished(response, record, head)
     }
 }
 
@@ -488,16 +488,4 @@ impl Scene<'_> {
         rewrite::response::protect(response.headers_mut(), permit.embedding());
         response
     }
-}
-
-/// The record goes with the body, to its last byte or its loss.
-fn finished(mut response: Response<Body>, mut record: Record, head: bool) -> Response<Body> {
-    record.status(response.status());
-    response
-        .headers_mut()
-        .insert("x-request-id", record.id().header());
-    if head {
-        record.finish();
-    }
-    response.map(|body| body.observed(Box::new(record)))
 }

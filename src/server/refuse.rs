@@ -1,4 +1,4 @@
-//! A failure as the client sees it; the record learns what only the auditor may.
+//! A failure as the client sees it, and the end of every answer; the record learns what only the auditor may.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
@@ -98,4 +98,20 @@ fn tell(ancestors: Option<&Ancestors>, embedder: Option<Origin>) -> Vec<String> 
 /// A body that was not read to its end leaves the connection in a state that only closing ends.
 fn must_close(refusal: Refusal) -> bool {
     matches!(refusal, Refusal::BodyTooLarge | Refusal::RequestTimeout)
+}
+
+/// The record goes with the body, to its last byte or its loss.
+pub(super) fn finished(
+    mut response: Response<Body>,
+    mut record: Record,
+    head: bool,
+) -> Response<Body> {
+    record.status(response.status());
+    response
+        .headers_mut()
+        .insert("x-request-id", record.id().header());
+    if head {
+        record.finish();
+    }
+    response.map(|body| body.observed(Box::new(record)))
 }
