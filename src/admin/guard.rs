@@ -7,31 +7,18 @@ use http::{HeaderMap, StatusCode, header, uri::Authority};
 
 use super::reply::Problem;
 
-/// The token for writing (and, where it says so, for reading), kept as its hash. No `Debug`, no `Display`.
-pub struct AdminToken {
-    hash: digest::Digest,
-    reads: bool,
-}
+/// The token for writing, kept as its hash. No `Debug`, no `Display`.
+pub struct AdminToken(digest::Digest);
 
 impl AdminToken {
     /// Of the configured secret.
     pub fn new(secret: &[u8]) -> Self {
-        Self {
-            hash: hash(secret),
-            reads: false,
-        }
-    }
-
-    /// Metrics and policy ask for it too: for an address that others than this machine reach.
-    #[must_use]
-    pub fn for_reads(mut self) -> Self {
-        self.reads = true;
-        self
+        Self(hash(secret))
     }
 
     /// Compares hashes in constant time: neither the text nor its length shows in the time it takes.
     fn is(&self, shown: &[u8]) -> bool {
-        verify_slices_are_equal(self.hash.as_ref(), hash(shown).as_ref()).is_ok()
+        verify_slices_are_equal(self.0.as_ref(), hash(shown).as_ref()).is_ok()
     }
 }
 
@@ -71,14 +58,6 @@ fn names(bound: IpAddr, host: &str) -> bool {
         || name
             .parse::<IpAddr>()
             .is_ok_and(|named| named == bound || named.is_loopback())
-}
-
-/// Lets everybody read, unless the token guards reading too.
-pub(super) fn reader(token: Option<&AdminToken>, headers: &HeaderMap) -> Result<(), Problem> {
-    match token.filter(|token| token.reads) {
-        None => Ok(()),
-        guarding => writer(guarding, headers),
-    }
 }
 
 /// Lets through who shows the token.

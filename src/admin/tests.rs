@@ -235,24 +235,3 @@ async fn a_rebound_name_is_not_answered_on_loopback() {
         200
     );
 }
-
-#[tokio::test]
-async fn a_token_that_guards_reading_is_asked_for_by_all_but_the_probes() {
-    let guarded = AdminState {
-        address: (Ipv4Addr::UNSPECIFIED, 9901).into(),
-        token: Some(AdminToken::new(b"secret").for_reads()),
-        ..state(true, None)
-    };
-    for (path, shown, status) in [
-        ("/metrics", "Bearer secret", 200),
-        ("/metrics", "Bearer other", 401),
-        ("/metrics", "", 401),
-        ("/v1/sites", "Bearer secret", 200),
-        ("/v1/sites", "", 401),
-        ("/livez", "", 200),
-        ("/readyz", "", 200),
-    ] {
-        let reply = ask(&guarded, Method::GET, path, &[("authorization", shown)]).await;
-        assert_eq!(reply.0, status, "{path} {shown}");
-    }
-}

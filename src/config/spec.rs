@@ -202,8 +202,6 @@ pub struct AdminSpec {
     pub address: SocketAddr,
     /// The bearer token for everything that writes; `None`: writing is off.
     pub token: Option<Secret>,
-    /// Whether anybody who reaches the address may read metrics and policy: on loopback, or where `danger_public` says so.
-    pub open_reads: bool,
 }
 
 /// The audit trail.

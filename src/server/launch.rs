@@ -94,14 +94,11 @@ pub fn launch(snapshot: Snapshot, file: Option<&Path>) -> Result<Launched, Launc
         Clock::system().since_epoch()
     }));
     let admin = bind_admin(&snapshot)?;
-    let token = snapshot.admin.as_ref().and_then(|admin| {
-        let token = AdminToken::new(admin.token.as_ref()?.expose());
-        Some(if admin.open_reads {
-            token
-        } else {
-            token.for_reads()
-        })
-    });
+    let token = snapshot
+        .admin
+        .as_ref()
+        .and_then(|admin| admin.token.as_ref())
+        .map(|secret| AdminToken::new(secret.expose()));
     let listen = snapshot.listen.clone();
     let app = Arc::new(App::new(snapshot, observer, RequestIds::new()?, clock)?);
     let maker = Arc::clone(&app);

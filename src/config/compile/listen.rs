@@ -89,7 +89,6 @@ pub(super) fn admin(
         }
     }
     Ok(Some(AdminSpec {
-        open_reads: raw.danger_public || address.is_some_and(|address| address.ip().is_loopback()),
         address: address.ok_or(Reported)?,
         token: token?,
     }))

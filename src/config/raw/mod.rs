@@ -123,9 +123,9 @@ pub struct Tls {
 pub struct Admin {
     /// `IP:port` to listen on.
     pub address: String,
-    /// Bearer token for everything that writes, on an address that is not loopback also for metrics and policy; without one, writing is off.
+    /// Bearer token for everything that writes; without one, writing is off.
     pub token: Option<SecretSource>,
-    /// On an address that is not loopback, let everybody read metrics and policy, without a token.
+    /// Listen on an address that is not loopback without a token: everybody there reads metrics and policy.
     pub danger_public: bool,
 }
 
