@@ -8,6 +8,7 @@
 )]
 
 mod embed;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod locks;

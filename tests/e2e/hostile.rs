@@ -1,28 +1,20 @@
 //! Attacks that once got further than they should.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::{
     io::{BufReader, Write},
     time::Duration,
 };
 
-use serde_json::json;
-use support::{
+use crate::support::{
     Gateway, Upstream,
     client::{connect, read},
     gateway::{self, bearer},
     get, token,
 };
+use serde_json::json;
 
 /// Sends the head of a request with a large body, and one byte of that body.
-fn begin(gateway: &Gateway, headers: &str) -> Option<support::Reply> {
+fn begin(gateway: &Gateway, headers: &str) -> Option<crate::support::client::Reply> {
     let mut stream = connect(gateway.address);
     let head = format!(
         "POST /api/query HTTP/1.1\r\nHost: bi.example.com\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n{headers}\r\n{{"
