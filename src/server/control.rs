@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::{app::App, counters::TransportMetrics, tls::Tls};
 use crate::{
     admin::Control,
-    config::{AdapterSpec, SiteEntry, Snapshot},
+    config::{AdapterSpec, ListenSpec, SiteEntry, Snapshot},
     gate::{limit::Quota, param::Mode, route::Access},
     observe::metrics::{CacheFigures, ConfigFacts, Metrics, Sources},
 };
@@ -88,13 +89,19 @@ impl Steering {
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let before = self.app.current();
         warn_of_restart(&before.snapshot, &snapshot);
-        if let Some(tls) = &self.tls {
-            tls.reload(&snapshot.listen.tls)
-                .map_err(|error| vec![chain(&error)])?;
-        }
+        let certificates = self
+            .tls
+            .as_ref()
+            .map(|tls| tls.prepare(&snapshot.listen.tls))
+            .transpose()
+            .map_err(|error| vec![chain(&error)])?;
         self.app
             .replace(snapshot)
-            .map_err(|error| vec![chain(&error)])
+            .map_err(|error| vec![chain(&error)])?;
+        if let Some(put_in_use) = certificates {
+            put_in_use();
+        }
+        Ok(())
     }
 
     /// Lets the metrics read what others keep.
@@ -160,15 +167,23 @@ impl Steering {
 /// What cannot change under a running process.
 fn warn_of_restart(old: &Snapshot, new: &Snapshot) {
     let admin = |snapshot: &Snapshot| snapshot.admin.as_ref().map(|admin| admin.address);
+    // Certificates and what each request asks for anew are not among it.
+    let listen = |snapshot: &Snapshot| ListenSpec {
+        tls: Vec::new(),
+        trusted_proxies: Vec::new(),
+        body_timeout: Duration::ZERO,
+        ..snapshot.listen.clone()
+    };
     for (changed, key) in [
-        (old.listen.address != new.listen.address, "listen.address"),
-        (old.listen.workers != new.listen.workers, "listen.workers"),
+        (listen(old) != listen(new), "listen"),
         (
             old.listen.tls.is_empty() != new.listen.tls.is_empty(),
             "listen.tls",
         ),
         (admin(old) != admin(new), "admin.address"),
         (old.audit != new.audit, "audit"),
+        (old.cache_entries != new.cache_entries, "cache"),
+        (old.log != new.log, "log"),
     ] {
         if changed {
             tracing::warn!(key, "a change here takes effect at the next start");

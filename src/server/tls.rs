@@ -101,9 +101,19 @@ impl Tls {
     ///
     /// As [`Tls::load`].
     pub fn reload(&self, files: &[TlsFiles]) -> Result<(), TlsError> {
-        let loaded = Loaded::new(files, self.http2, self.tickets.as_ref())?;
-        self.current.store(Arc::new(loaded));
+        let put_in_use = self.prepare(files)?;
+        put_in_use();
         Ok(())
+    }
+
+    /// Loads the files again; what is returned puts them in use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`].
+    pub fn prepare<'a>(&'a self, files: &[TlsFiles]) -> Result<impl FnOnce() + use<'a>, TlsError> {
+        let loaded = Arc::new(Loaded::new(files, self.http2, self.tickets.as_ref())?);
+        Ok(move || self.current.store(loaded))
     }
 
     /// The certificates in use.
