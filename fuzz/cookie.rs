@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         only: None,
         secure: true,
     };
-    let prefixes = Prefixes {
+    let prefixes = Prefixes { hosts: Vec::new(),
         public: "/bi".into(),
         upstream: "".into(),
     };

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::gate::origin::Origin;
+use crate::gate::{host::Host, origin::Origin};
 
 /// Where a site stands: below which path in public, and below which at its upstream. Both empty, or `/segment…` without a final slash.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Prefixes {
+    /// Under which names in public, on whatever port browsers use.
+    pub hosts: Vec<Box<str>>,
     /// In public.
     pub public: Box<str>,
     /// At the upstream.
@@ -27,6 +29,15 @@ impl Prefixes {
             (true, false) => Some(Cow::Owned(format!("/{rest}"))),
             (false, _) => Some(Cow::Owned(format!("{}{rest}", self.public))),
         }
+    }
+
+    /// Whether an authority is one of the public names. What is made of such a URL is a path, so its port does not matter.
+    fn named(&self, scheme: Option<&str>, authority: &str) -> bool {
+        let web = scheme.is_none_or(|scheme| {
+            scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+        });
+        let host = Host::parse(authority);
+        web && host.is_ok_and(|host| self.hosts.iter().any(|own| **own == *host.name()))
     }
 
     /// The path of a cookie: one above the upstream's prefix becomes the whole site.
@@ -114,7 +125,8 @@ pub fn inside<'t>(text: &'t str, origins: &[Origin], prefixes: &Prefixes) -> Opt
         Origin::parse(&format!("{scheme}://{authority}"))
             .is_some_and(|origin| origins.contains(&origin))
     };
-    if !(scheme.map_or_else(|| own("https") || own("http"), own)) {
+    let known = scheme.map_or_else(|| own("https") || own("http"), own);
+    if !known && !prefixes.named(scheme, authority) {
         return None;
     }
     if path.starts_with("//") {

@@ -137,13 +137,6 @@ impl SiteRuntime {
         let site = &entry.site;
         let cookies = plan::cookie_policy(entry, secure);
         let upstream = format!("{}://{}", entry.upstream.scheme, entry.upstream.authority);
-        let public = entry
-            .hosts
-            .iter()
-            .flat_map(|host| [format!("https://{host}"), format!("http://{host}")]);
-        let origins = public
-            .chain([upstream])
-            .filter_map(|text| Origin::parse(&text));
         let target = Target::new(entry.upstream.clone());
         let target = target.map_err(|source| BuildError::Upstream {
             site: Arc::clone(&site.name),
@@ -153,8 +146,13 @@ impl SiteRuntime {
             metrics: observer.metrics().for_site(site),
             plan: SitePlan::new(entry, cookies.clone()),
             rules: ResponseRules {
-                origins: origins.collect(),
+                origins: Origin::parse(&upstream).into_iter().collect(),
                 prefixes: Prefixes {
+                    hosts: entry
+                        .hosts
+                        .iter()
+                        .map(|host| host.as_str().into())
+                        .collect(),
                     public: site.prefix.clone(),
                     upstream: entry.upstream.prefix.as_str().into(),
                 },

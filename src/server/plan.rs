@@ -7,7 +7,7 @@ use crate::{
     adapter::superset::Superset,
     config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
     gate::{
-        param::{Lock, Mode, ParamSpec, Place},
+        param::{Lock, Mode, ParamSpec, Place, Value},
         path::NormalPath,
         policy::{Denial, Permit},
         query::Query,
@@ -144,7 +144,7 @@ impl SitePlan {
         fields::bind(headers, bindings(permit))?;
         headers.remove(header::HOST);
         for (name, source) in &self.identity {
-            if let Some(value) = identity(permit, *source) {
+            if let Some(value) = identity(permit, *source)? {
                 headers.insert(name.clone(), value);
             }
         }
@@ -267,21 +267,39 @@ fn bindings(permit: &Permit) -> Bindings<'_> {
     }
 }
 
-fn identity(permit: &Permit, source: IdentitySource) -> Option<HeaderValue> {
-    let claims = permit.viewer()?.signed.claims();
-    let text = |text: &str| {
-        HeaderValue::from_str(text)
-            .or_else(|_| HeaderValue::from_bytes(text.as_bytes()))
-            .ok()
+fn identity(permit: &Permit, source: IdentitySource) -> Result<Option<HeaderValue>, Denial> {
+    let Some(viewer) = permit.viewer() else {
+        return Ok(None);
     };
+    let claims = viewer.signed.claims();
     match source {
-        IdentitySource::Param(index) => {
-            let value = permit.values().get(index)?.as_ref()?;
-            let all: Vec<&str> = value.scalars().iter().map(|scalar| &*scalar.text).collect();
-            text(&all.join(","))
-        }
-        IdentitySource::Scope => text(claims.scope.as_str()),
-        IdentitySource::Tenant => text(claims.tenant.as_deref()?),
-        IdentitySource::Viewer => text(&claims.viewer),
+        IdentitySource::Param(index) => match permit.values().get(index) {
+            Some(Some(value)) => listed(value).map(Some),
+            Some(None) | None => Ok(None),
+        },
+        IdentitySource::Scope => field(claims.scope.as_str()).map(Some),
+        IdentitySource::Tenant => claims.tenant.as_deref().map(field).transpose(),
+        IdentitySource::Viewer => field(&claims.viewer).map(Some),
     }
+}
+
+/// A list with commas between; a value that holds one could pass for two.
+fn listed(value: &Value) -> Result<HeaderValue, Denial> {
+    let all: Vec<&str> = value.scalars().iter().map(|one| &*one.text).collect();
+    if all.len() > 1 && all.iter().any(|text| text.contains(',')) {
+        return Err(Refusal::ParamInvalid.into());
+    }
+    field(&all.join(","))
+}
+
+/// Text as a field value, exactly; a blank at an end would be lost on the way.
+fn field(text: &str) -> Result<HeaderValue, Denial> {
+    let value = HeaderValue::from_bytes(text.as_bytes()).ok();
+    let exact = value.filter(|_| text.trim() == text);
+    exact.ok_or_else(|| {
+        Denial::because(
+            Refusal::ParamInvalid,
+            "a value that no header field can hold",
+        )
+    })
 }

@@ -59,6 +59,7 @@ const FIT: &str = "; Secure; SameSite=None; Partitioned";
 #[test]
 fn a_cookie_is_made_fit_for_a_frame() {
     let prefixes = Prefixes {
+        hosts: Vec::new(),
         public: "/bi".into(),
         upstream: "/superset".into(),
     };

@@ -11,6 +11,7 @@ fn origins() -> Vec<Origin> {
 
 fn prefixes() -> Prefixes {
     Prefixes {
+        hosts: Vec::new(),
         public: "/bi".into(),
         upstream: "/superset".into(),
     }
@@ -99,6 +100,7 @@ fn what_leads_elsewhere_is_foreign() {
         "/superset//evil.example",
     ] {
         let upstream = Prefixes {
+            hosts: Vec::new(),
             public: "".into(),
             upstream: "/superset".into(),
         };
@@ -169,12 +171,36 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
     #[test]
     fn nothing_that_comes_out_has_an_authority(text in "(http:|https:|//|/|\\\\|127.0.0.1:3000|bi.example.com|evil.example|/superset|@|\\?|#|:|[a-z\t ]){0,6}") {
-        for prefixes in [prefixes(), Prefixes::default(), Prefixes { public: "".into(), upstream: "/superset".into() }] {
+        for prefixes in [prefixes(), Prefixes::default(), Prefixes { hosts: Vec::new(), public: "".into(), upstream: "/superset".into() }] {
             if let Some(out) = mapped(&text, &prefixes) {
                 prop_assert!(!out.starts_with("//") && !out.contains('\\'), "{}", out);
                 let first = out.split(['/', '?', '#']).next().unwrap();
                 prop_assert!(!first.contains(':'), "{}", out);
             }
         }
+    }
+}
+
+#[test]
+fn a_public_name_is_inside_on_any_port() {
+    let prefixes = Prefixes {
+        hosts: vec!["bi.example.com".into()],
+        ..prefixes()
+    };
+    for (text, good) in [
+        ("https://bi.example.com:8443/superset/x", true),
+        ("http://BI.example.com/superset/x", true),
+        ("//bi.example.com:1/superset/x", true),
+        ("ftp://bi.example.com/superset/x", false),
+        ("https://bi.example.com.evil.example/superset/x", false),
+        ("https://bi.example.com@evil.example/superset/x", false),
+        ("https://bi.example.com:8443x/superset/x", false),
+    ] {
+        let target = inside(text, &[], &prefixes);
+        assert_eq!(target.is_some(), good, "{text} {target:?}");
+        assert!(
+            target.is_none_or(|path| path.starts_with('/') && !path.starts_with("//")),
+            "{text}"
+        );
     }
 }
