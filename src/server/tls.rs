@@ -157,12 +157,11 @@ impl Loaded {
         if http2 {
             config.alpn_protocols.insert(0, b"h2".to_vec());
         }
-        match tickets {
-            Some(tickets) => config.ticketer = Arc::clone(tickets),
-            None => {
-                config.send_tls13_tickets = 0;
-                config.session_storage = Arc::new(NoServerSessionStorage {});
-            }
+        if let Some(tickets) = tickets {
+            config.ticketer = Arc::clone(tickets);
+        } else {
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
         }
         Ok(Self {
             config: Arc::new(config),
