@@ -1,6 +1,7 @@
 //! The `embedgate` binary.
 
-/// Many small, short-lived allocations per request on a few threads: what this allocator is best at.
+/// Version 2 of mimalloc: it gives freed memory back within milliseconds, which is what keeps parked connections cheap.
+/// Version 3 waits for allocations that an idle gateway does not make.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -19,7 +19,6 @@ pub mod handler;
 mod io;
 pub mod launch;
 mod listener;
-mod park;
 pub mod plan;
 mod pool;
 mod refuse;
@@ -74,11 +73,11 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// With the usual tick of a second.
+    /// With the usual tick: short, because an idle connection is expensive until it is parked, and a parked one wakes cheaply.
     pub fn new(listen: ListenSpec) -> Self {
         Self {
             listen,
-            tick: Duration::from_secs(1),
+            tick: Duration::from_millis(250),
         }
     }
 }

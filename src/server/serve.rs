@@ -42,8 +42,6 @@ pub(super) struct Rest {
     pub(super) prefix: Bytes,
     /// Since when the head in `prefix` has been incomplete.
     pub(super) head_since: Option<Instant>,
-    /// Whether a request has been served.
-    pub(super) served: bool,
 }
 
 /// Runs what hyper spawns on the worker's own thread.
@@ -149,7 +147,6 @@ impl Rest {
             io,
             prefix: Bytes::new(),
             head_since: None,
-            served: false,
         }
     }
 
@@ -160,7 +157,6 @@ impl Rest {
             // A copy: hyper's buffer is kilobytes, also when nothing is in it.
             prefix: Bytes::copy_from_slice(read),
             head_since: unfinished.then(|| head_since.unwrap_or_else(Instant::now)),
-            served: true,
         }
     }
 }
