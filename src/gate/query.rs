@@ -154,7 +154,7 @@ fn unescape(text: &str) -> Option<String> {
 /// More pairs than any front end sends; each costs a comparison with every declared parameter.
 const MAX_PAIRS: usize = 512;
 
-/// Bytes of names with escapes or beyond ASCII: each costs a thousand times what another does to [`fold`].
+/// Bytes of names with escapes or beyond ASCII: each costs a thousand times what another does to [`fold()`].
 const MAX_ODD: usize = 16 * 1024;
 
 /// Everything but RFC 3986 unreserved characters.
