@@ -185,9 +185,9 @@ impl<S> Client<S> {
 
     /// The stream, when the client speaks or hangs up; nothing when its time is up or the worker shuts down.
     fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Option<Rest>> {
-        let spoken = match &self.rest {
+        let spoken = match &mut self.rest {
             Some(rest) if !self.slot.lane().closing() => {
-                rest.io.tcp().poll_read_ready(cx).is_ready()
+                rest.io.holds_plaintext() || rest.io.tcp().poll_read_ready(cx).is_ready()
             }
             Some(_) | None => return Poll::Ready(None),
         };

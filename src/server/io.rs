@@ -21,6 +21,24 @@ pub(super) enum Io {
 }
 
 impl Io {
+    /// Whether bytes of the client's are here already, decrypted: then the socket need never become readable again. What a
+    /// client sends with its last handshake message is read with it.
+    pub(super) fn holds_plaintext(&mut self) -> bool {
+        match self {
+            Self::Tls(tls) => match &mut **tls {
+                TlsStream::Server(tls) => {
+                    // An error is one that reading will meet, too.
+                    let state = tls.get_mut().1.process_new_packets();
+                    state.map_or(true, |state| {
+                        state.plaintext_bytes_to_read() > 0 || state.peer_has_closed()
+                    })
+                }
+                TlsStream::Client(_) => false,
+            },
+            Self::Plain(_) => false,
+        }
+    }
+
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,

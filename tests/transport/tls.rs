@@ -66,23 +66,26 @@ impl Authority {
         Arc::new(roots)
     }
 
-    async fn try_client(
-        &self,
-        running: &Running,
-        name: &str,
-        alpn: &[&[u8]],
-    ) -> std::io::Result<TlsStream<TcpStream>> {
+    fn config(&self, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
         let mut config = rustls::ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(self.roots())
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        Arc::new(config)
+    }
+
+    async fn try_client(
+        &self,
+        running: &Running,
+        name: &str,
+        alpn: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = self.config(alpn);
         let tcp = TcpStream::connect(running.address()).await.unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, tcp)
-            .await
+        TlsConnector::from(config).connect(name, tcp).await
     }
 
     async fn client(&self, running: &Running, name: &str, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
@@ -158,6 +161,41 @@ async fn an_encrypted_connection_is_parked_and_wakes() {
         assert_eq!(client.answer().await.unwrap().body, "ok");
         until("parked", || running.metrics().parked() == 1).await;
     }
+}
+
+/// Browsers and curl do so: the request travels in one segment with the end of the handshake, and is read with it.
+#[tokio::test]
+async fn a_request_that_comes_with_the_end_of_the_handshake_is_answered() {
+    let ca = Authority::new();
+    let (running, _) = setup(vec![ca.files("a", &["a.test"])]).start();
+    let (config, address) = (ca.config(&[]), running.address());
+    let answer = tokio::task::spawn_blocking(move || {
+        let name = ServerName::try_from("a.test").unwrap();
+        let mut tls = rustls::ClientConnection::new(config, name).unwrap();
+        let mut tcp = std::net::TcpStream::connect(address).unwrap();
+        tcp.set_read_timeout(Some(ms(5000))).unwrap();
+        while tls.is_handshaking() {
+            if tls.wants_write() {
+                tls.write_tls(&mut tcp).unwrap();
+            } else {
+                tls.read_tls(&mut tcp).unwrap();
+                tls.process_new_packets().unwrap();
+            }
+        }
+        let request = b"GET /ok HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        std::io::Write::write_all(&mut tls.writer(), request).unwrap();
+        let mut together = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut together).unwrap();
+        }
+        std::io::Write::write_all(&mut tcp, &together).unwrap();
+        let mut answer = String::new();
+        let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+        let _closed = std::io::Read::read_to_string(&mut stream, &mut answer);
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
 }
 
 #[tokio::test]
