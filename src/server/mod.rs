@@ -77,7 +77,7 @@ impl Transport {
     pub fn new(listen: ListenSpec) -> Self {
         Self {
             listen,
-            tick: Duration::from_millis(250),
+            tick: Duration::from_millis(100),
         }
     }
 }

@@ -149,6 +149,9 @@ pub fn read(
     let httparse::Status::Complete(end) = parsed.parse(buffer)? else {
         return within_limit(buffer);
     };
+    if end > HEAD {
+        return Err(FramingError::TooLarge);
+    }
     let (Some(status), Some(version)) = (parsed.code, parsed.version) else {
         return Err(FramingError::Head);
     };
