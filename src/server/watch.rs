@@ -1,6 +1,6 @@
 //! What one connection has been doing, and what its slow clock concludes from it.
 //!
-//! A timer per request would cost more than it guards. Instead every connection has one tick (a second) at which its
+//! A timer per request would cost more than it guards. Instead every connection has one tick (a tenth of a second) at which its
 //! counters are compared with those of the tick before: idle connections are parked, slow heads and stalled readers are cut.
 
 use std::cell::{Cell, RefCell};
