@@ -76,8 +76,8 @@ pub(super) fn admin(
     if let Some(address) = address {
         if raw.token.is_none() && !raw.danger_public && !address.ip().is_loopback() {
             at.key("address").report(format!(
-                "{address} is not loopback and there is no `token`: everybody there could read metrics and policy; add `token`, or set \
-                 danger_public = true"
+                "{address} is not loopback and there is no `token`: everybody there reads metrics and policy; set `token`, so that at least \
+                 writing has one, or danger_public = true"
             ));
         }
         let public = listen

@@ -125,7 +125,8 @@ pub struct Admin {
     pub address: String,
     /// Bearer token for everything that writes; without one, writing is off.
     pub token: Option<SecretSource>,
-    /// Listen on an address that is not loopback without a token: everybody there reads metrics and policy.
+    /// Listen on an address that is not loopback although there is no token. Whoever reaches the address reads metrics and the redacted
+    /// policy, with a token set or not: it guards writing alone.
     pub danger_public: bool,
 }
 
