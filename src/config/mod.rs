@@ -10,6 +10,7 @@ pub mod raw;
 mod read;
 pub mod secret;
 pub mod spec;
+mod stamp;
 pub mod units;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use spec::{
     AdapterSpec, AdminSpec, AuditOutput, AuditSpec, CookieMode, IdentitySource, IssuerEntry,
     KeyInfo, ListenSpec, LogSpec, SiteEntry, Snapshot, TlsFiles, UpstreamSpec, UpstreamTls,
 };
+pub use stamp::FileStamp;
 
 use compile::Context;
 use document::{Document, Position};
@@ -32,10 +34,13 @@ impl Snapshot {
     /// # Errors
     /// Every fault, each with its line and key path.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let stamp = FileStamp::now(path);
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigErrors::unreadable(path, format!("cannot be read: {error}")))?;
         let base = path.parent().unwrap_or_else(|| Path::new(""));
-        Self::compile(&text, path, base, &|name| std::env::var(name).ok())
+        let mut snapshot = Self::compile(&text, path, base, &|name| std::env::var(name).ok())?;
+        snapshot.files.push(stamp);
+        Ok(snapshot)
     }
 
     /// Compiles a text. Paths in it are relative to `base`, and environment variables are asked of `env`.

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::{
     raw::{LogFormat, LogLevel},
     secret::Secret,
+    stamp::FileStamp,
 };
 use crate::{
     adapter::superset::spec::SupersetSpec,
@@ -37,8 +38,8 @@ pub struct Snapshot {
     pub sessions: Option<Arc<Sealer>>,
     /// Token verifications remembered at once.
     pub cache_entries: u64,
-    /// The files that were read beside the configuration itself: secrets and keys.
-    pub files: Vec<PathBuf>,
+    /// The files that were read, as they were just before: the configuration itself, secrets, keys and certificates.
+    pub files: Vec<FileStamp>,
     /// The key path of every `danger_` key that is set.
     pub dangers: Vec<String>,
     /// Changes with the text and with every secret and key. Derived from secrets: never shown.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{app::App, counters::TransportMetrics, tls::Tls};
 use crate::{
     admin::Control,
-    config::{AdapterSpec, ListenSpec, SiteEntry, Snapshot},
+    config::{AdapterSpec, FileStamp, ListenSpec, SiteEntry, Snapshot},
     gate::{limit::Quota, param::Mode, route::Access},
     observe::metrics::{CacheFigures, ConfigFacts, Metrics, Sources},
 };
@@ -40,21 +40,9 @@ impl Steering {
         &self.app
     }
 
-    /// The files that the configuration was read from.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let generation = self.app.current();
-        let tls = generation
-            .snapshot
-            .listen
-            .tls
-            .iter()
-            .flat_map(|files| [files.certificate.clone(), files.key.clone()]);
-        self.file
-            .iter()
-            .cloned()
-            .chain(tls)
-            .chain(generation.snapshot.files.iter().cloned())
-            .collect()
+    /// The files that the configuration in force was read from, as they were just before.
+    pub fn files(&self) -> Vec<FileStamp> {
+        self.app.current().snapshot.files.clone()
     }
 
     /// Loads the configuration and the certificates again; both or neither.

@@ -1,12 +1,6 @@
 //! The thread for everything that is not a request: the admin listener, reloads, housekeeping.
 
-use std::{
-    collections::BTreeMap,
-    net::TcpListener,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -15,7 +9,10 @@ use tokio::{
 };
 
 use super::control::Steering;
-use crate::admin::{self, AdminState};
+use crate::{
+    admin::{self, AdminState},
+    config::FileStamp,
+};
 
 /// An admin listener and what it shows.
 pub(super) type Admin = (TcpListener, Arc<AdminState<Arc<Steering>>>);
@@ -55,18 +52,21 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 async fn keep_house(steering: &Steering, stopped: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(until(stopped));
     let mut ticks = interval(TICK);
-    let mut seen = stamps(steering);
+    // As they were before they were read: a change during a reading is seen as one.
+    let mut seen = steering.files();
     loop {
         tokio::select! {
             () = &mut stop => return,
             _ = ticks.tick() => {}
         }
         steering.app().sweep();
-        let now = stamps(steering);
+        let now: Vec<FileStamp> = seen.iter().map(FileStamp::again).collect();
         if now != seen {
-            // Outcome and faults are logged and counted there.
-            let _result = steering.reload_now();
-            seen = stamps(steering);
+            // Outcome and faults are logged and counted there. What is faulty is tried again once it changes.
+            seen = match steering.reload_now() {
+                Ok(()) => steering.files(),
+                Err(_) => now,
+            };
         }
         probe(steering).await;
     }
@@ -86,19 +86,6 @@ async fn hang_ups(steering: &Steering, stopped: watch::Receiver<bool>) {
         }
         let _result = steering.reload_now();
     }
-}
-
-/// What the files looked like: a change of any of them is a reason to load all of them.
-fn stamps(steering: &Steering) -> BTreeMap<PathBuf, Option<(SystemTime, u64)>> {
-    let stamp = |path: &PathBuf| {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    };
-    steering
-        .files()
-        .into_iter()
-        .map(|path| (path.clone(), stamp(&path)))
-        .collect()
 }
 
 /// An upstream that was down when last tried is tried again, so that the metric tells when it is back.

@@ -1,6 +1,10 @@
 //! Configuration that changes under a running gateway.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use crate::support::{
     Upstream, client::send, eventually, gateway, gateway::APP, gateway::SESSION, gateway::bearer,
@@ -15,6 +19,11 @@ const ADMIN: &str = "admin-token-0123456789";
 
 /// A gateway of a file, whose secrets are files, too.
 fn start(folder: &Path, upstream: SocketAddr) -> Launched {
+    let file = write(folder, upstream);
+    launch(Snapshot::load(&file).unwrap(), Some(&file)).unwrap()
+}
+
+fn write(folder: &Path, upstream: SocketAddr) -> PathBuf {
     for (name, secret) in [("app", APP), ("session", SESSION), ("admin", ADMIN)] {
         fs::write(folder.join(name), secret).unwrap();
     }
@@ -24,7 +33,7 @@ fn start(folder: &Path, upstream: SocketAddr) -> Launched {
         .replace("[admin]", "[admin]\ntoken = { file = \"admin\" }");
     let file = folder.join("gateway.toml");
     fs::write(&file, text).unwrap();
-    launch(Snapshot::load(&file).unwrap(), Some(&file)).unwrap()
+    file
 }
 
 fn change(folder: &Path, from: &str, to: &str) {
@@ -59,6 +68,20 @@ fn a_changed_file_is_in_force_without_being_asked_and_a_faulty_one_never() {
             .contains("embedgate_config_reloads_total{result=\"failed\"} 1")
     });
     assert_eq!(status(address, "/api/other"), 200);
+    launched.shutdown();
+}
+
+#[test]
+fn a_change_between_reading_the_file_and_watching_it_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::plain();
+    let file = write(folder.path(), upstream.address);
+    let snapshot = Snapshot::load(&file).unwrap();
+    change(folder.path(), "\"/api/default\"", "\"/api/other\"");
+    let launched = launch(snapshot, Some(&file)).unwrap();
+    eventually("the new route is served", || {
+        status(launched.address(), "/api/other") == 200
+    });
     launched.shutdown();
 }
 

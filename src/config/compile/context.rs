@@ -15,6 +15,7 @@ use crate::config::{
     document::Document,
     key::KeyPath,
     secret::{Secret, SecretSource},
+    stamp::FileStamp,
     units,
 };
 
@@ -26,7 +27,7 @@ pub(in crate::config) struct Context<'a> {
     left_out: HashSet<KeyPath>,
     faults: RefCell<Vec<(KeyPath, String)>>,
     dangers: RefCell<Vec<KeyPath>>,
-    files: RefCell<Vec<PathBuf>>,
+    files: RefCell<Vec<FileStamp>>,
     content: RefCell<digest::Context>,
 }
 
@@ -51,8 +52,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The files that were read.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    /// The files that were read, as they were just before.
+    pub(super) fn files(&self) -> Vec<FileStamp> {
         self.files.borrow().clone()
     }
 
@@ -215,7 +216,10 @@ impl At<'_> {
     /// The bytes of a file that the file names; bounded, and never of a pipe or device.
     pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let resolved = self.resolve(path);
-        self.context.files.borrow_mut().push(resolved.clone());
+        self.context
+            .files
+            .borrow_mut()
+            .push(FileStamp::now(&resolved));
         self.accept(contents(&resolved).map_err(|problem| format!("{}: {problem}", path.display())))
     }
 
