@@ -28,6 +28,7 @@ fn spec(name: &str, mode: Mode, kind: Type) -> ParamSpec {
         mode,
         kind,
         list: false,
+        all: None,
     }
 }
 

@@ -17,6 +17,7 @@ fuzz_target!(|data: &[u8]| {
         mode: Mode::Locked,
         kind: Type::Integer,
         list: false,
+        all: None,
     }];
     let values = [Some(Value::One(Scalar {
         text: "99".into(),

@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
                 mode: Mode::Locked,
                 kind,
                 list,
+                all: None,
             };
             if let Ok(scalar) = spec.text(text) {
                 assert!(

@@ -5,7 +5,8 @@
 use embedgate::{
     adapter::{
         exchange::{Credential, Reply, Step},
-        superset::{Coverage, DashboardId, SecretBytes, Superset, SupersetSpec, rules::Rule},
+        secret::SecretBytes,
+        superset::{Coverage, DashboardId, Superset, SupersetSpec, rules::Rule},
     },
     gate::{
         param::{Mode, ParamSpec, Scalar, Type, Value},
@@ -112,6 +113,7 @@ fn param() -> ParamSpec {
         mode: Mode::Locked,
         kind: Type::String,
         list: false,
+        all: None,
     }
 }
 

@@ -85,10 +85,7 @@ fn each_end_of_a_request_has_its_outcome() {
     let bench = Bench::to_writer(writer.clone(), &AuditSettings::default());
     drop(bench.begin(1)); // hung up before there was a response
     let mut refused = bench.begin(2);
-    refused.refuse(&Denial {
-        refusal: Refusal::ParamLocked,
-        detail: Some("tenant_id".into()),
-    });
+    refused.refuse(&Denial::because(Refusal::ParamLocked, "tenant_id"));
     refused.refuse(&Refusal::UpstreamFailed.into());
     refused.status(StatusCode::FORBIDDEN);
     drop(refused);

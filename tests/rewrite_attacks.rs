@@ -44,6 +44,7 @@ fn rewritten(headers: &HeaderMap, sent: &[u8], places: &[Place]) -> Result<Strin
         mode: Mode::Locked,
         kind: Type::Integer,
         list: true,
+        all: None,
     }];
     let values = [Some(Value::Many(vec![Scalar {
         text: "99".into(),

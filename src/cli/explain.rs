@@ -38,7 +38,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let mut story = String::new();
     let outcome = explain(&snapshot, entry, &mut parts, &mut story);
     if let Err(denial) = outcome {
-        let Denial { refusal, detail } = denial;
+        let Denial {
+            refusal,
+            detail,
+            told,
+        } = denial;
         tell(
             &mut story,
             "refused",
@@ -46,7 +50,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
                 "{} {} — {}",
                 refusal.status().as_u16(),
                 refusal.code(),
-                refusal.message()
+                told.as_deref().unwrap_or_else(|| refusal.message())
             ),
         );
         if let Some(detail) = detail {

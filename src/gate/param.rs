@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, resource::Scopes};
 
 /// Who decides a parameter's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +51,8 @@ pub struct ParamSpec {
     pub kind: Type,
     /// Whether a list of values is accepted (one value is always accepted).
     pub list: bool,
+    /// The scope with which a token may say `{"all": true}` for this locked parameter: every value, said in so many words. `None`: nobody may.
+    pub all: Option<Box<str>>,
 }
 
 impl ParamSpec {
@@ -71,6 +73,15 @@ impl ParamSpec {
                 scalar::typed(self.kind, json).map(Value::One)
             }
         }
+    }
+
+    /// Whether a token's value is `{"all": true}`, and the token may say so.
+    pub fn says_all(&self, json: &Json, scope: &Scopes) -> bool {
+        let Json::Object(members) = json else {
+            return false;
+        };
+        let may = self.all.as_ref().is_some_and(|word| scope.contains(word));
+        may && members.len() == 1 && members.get("all") == Some(&Json::Bool(true))
     }
 
     /// Reads one value that a viewer sent as text (query, form, path).
@@ -108,6 +119,34 @@ impl Scalar {
             Type::Date | Type::String | Type::Uuid => {
                 Cow::Owned(Json::from(&*self.text).to_string())
             }
+        }
+    }
+}
+
+/// What a token grants of the parameters of a site, by their index.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted<'a> {
+    /// The typed values.
+    pub values: &'a [Option<Value>],
+    /// Locked parameters for which the token says "all values". They have no value.
+    pub all: &'a [usize],
+}
+
+/// What a token grants of one parameter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Grant<'a> {
+    /// Every value: the token says so, and may.
+    All,
+    /// This value.
+    Only(&'a Value),
+}
+
+impl<'a> Granted<'a> {
+    /// What the token grants of a parameter; `None`: it says nothing of it.
+    pub fn of(&self, index: usize) -> Option<Grant<'a>> {
+        match self.values.get(index) {
+            Some(Some(value)) => Some(Grant::Only(value)),
+            Some(None) | None => self.all.contains(&index).then_some(Grant::All),
         }
     }
 }

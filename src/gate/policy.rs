@@ -3,11 +3,12 @@
 use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
+use smallvec::SmallVec;
 
 use super::{
     credential::{self, Credential},
     origin::Embedding,
-    param::{Mode, Value},
+    param::{Granted, Mode, Value},
     refusal::Refusal,
     request::{RequestView, UnixTime},
     route::{Access, Route, RouteMatch},
@@ -23,6 +24,8 @@ pub struct Denial {
     pub refusal: Refusal,
     /// What the auditor learns too (a parameter's name, a claim's); never a value, never token text.
     pub detail: Option<Cow<'static, str>>,
+    /// What the client learns beyond the refusal's own sentence: which of the filters that it sent, and why. Nothing that it did not know before.
+    pub told: Option<Box<str>>,
 }
 
 impl Denial {
@@ -31,7 +34,15 @@ impl Denial {
         Self {
             refusal,
             detail: Some(detail.into()),
+            told: None,
         }
+    }
+
+    /// The same, with a sentence for the person in front of the screen.
+    #[must_use]
+    pub fn telling(mut self, sentence: impl Into<Box<str>>) -> Self {
+        self.told = Some(sentence.into());
+        self
     }
 }
 
@@ -40,6 +51,7 @@ impl From<Refusal> for Denial {
         Self {
             refusal,
             detail: None,
+            told: None,
         }
     }
 }
@@ -87,6 +99,7 @@ pub struct Permit {
     route_index: usize,
     viewer: Option<Viewer>,
     values: Vec<Option<Value>>,
+    all: SmallVec<[usize; 2]>,
     embedding: Embedding,
 }
 
@@ -114,6 +127,14 @@ impl Permit {
     /// The typed values that the token brings, by the index of the site's parameters: all locked ones, and presets of enabled ones.
     pub fn values(&self) -> &[Option<Value>] {
         &self.values
+    }
+
+    /// The values, and the locked parameters for which the token says "all values": those have no value, so who knows nothing of `all` refuses.
+    pub fn granted(&self) -> Granted<'_> {
+        Granted {
+            values: &self.values,
+            all: &self.all,
+        }
     }
 
     /// Framing and CORS of the response.
@@ -195,10 +216,10 @@ pub fn decide(
     if let Some(viewer) = &viewer {
         from_own_page(site, viewer, req)?;
     }
-    let mut values = Vec::new();
+    let (mut values, mut all) = (Vec::new(), SmallVec::new());
     if let Some(claims) = claims {
         granted(route, matched, claims)?;
-        values = typed(site, claims)?;
+        (values, all) = typed(site, claims)?;
     }
     Ok(Permit {
         site: Arc::clone(site),
@@ -206,6 +227,7 @@ pub fn decide(
         route_index: matched.index,
         viewer,
         values,
+        all,
         embedding,
     })
 }
@@ -239,10 +261,11 @@ fn granted(route: &Route, matched: &RouteMatch<'_, '_>, claims: &Claims) -> Resu
 
 /// Types the token's parameters by the site's declarations. A parameter that the site does not declare is refused:
 /// the issuer meant a filter that would never be applied.
-fn typed(site: &Site, claims: &Claims) -> Result<Vec<Option<Value>>, Denial> {
+fn typed(site: &Site, claims: &Claims) -> Result<Typed, Denial> {
     let mut known = 0;
     let mut values = Vec::with_capacity(site.params.len());
-    for spec in &site.params {
+    let mut all = SmallVec::new();
+    for (index, spec) in site.params.iter().enumerate() {
         let json = claims.params.get(&*spec.name);
         known += usize::from(json.is_some());
         values.push(match (spec.mode, json) {
@@ -259,6 +282,10 @@ fn typed(site: &Site, claims: &Claims) -> Result<Vec<Option<Value>>, Denial> {
                 ));
             }
             (Mode::Disabled | Mode::Enabled, None) => None,
+            (Mode::Locked, Some(json)) if spec.says_all(json, &claims.scope) => {
+                all.push(index);
+                None
+            }
             (Mode::Enabled | Mode::Locked, Some(json)) => {
                 let value = spec.value(json);
                 Some(value.map_err(|why| Denial::because(why, String::from(&*spec.name)))?)
@@ -276,5 +303,8 @@ fn typed(site: &Site, claims: &Claims) -> Result<Vec<Option<Value>>, Denial> {
             format!("the site declares no parameter `{name}`"),
         ));
     }
-    Ok(values)
+    Ok((values, all))
 }
+
+/// Values, and the indexes of those that are "all".
+type Typed = (Vec<Option<Value>>, SmallVec<[usize; 2]>);

@@ -8,10 +8,7 @@ use crate::gate::{
 
 /// A denial that names the parameter to the auditor (never its value).
 pub(super) fn denied(refusal: Refusal, spec: &ParamSpec) -> Denial {
-    Denial {
-        refusal,
-        detail: Some(spec.name.to_string().into()),
-    }
+    Denial::because(refusal, spec.name.to_string())
 }
 
 /// The denial for a parameter that stands where only an exact spelling may.
@@ -66,6 +63,7 @@ pub(super) mod tests {
             mode,
             kind: Type::String,
             list: false,
+            all: None,
         }
     }
 

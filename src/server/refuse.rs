@@ -48,6 +48,7 @@ pub(super) fn response(failure: &Failure, record: &mut Record, asker: &Asker) ->
     };
     let refused = Refused {
         refusal: denial.refusal,
+        told: denial.told.as_deref(),
         request_id: std::str::from_utf8(&id).unwrap_or_default(),
         page,
         directive: ancestors.map(Ancestors::directive),

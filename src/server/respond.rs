@@ -10,6 +10,8 @@ use crate::gate::refusal::Refusal;
 pub(super) struct Refused<'a> {
     /// Why.
     pub(super) refusal: Refusal,
+    /// What the client learns beyond the refusal's own sentence.
+    pub(super) told: Option<&'a str>,
     /// The id under which the audit trail has it.
     pub(super) request_id: &'a str,
     /// Whether a browser is loading a page (then it gets one).
@@ -87,13 +89,17 @@ impl Refused<'_> {
         .ok()
     }
 
+    fn message(&self) -> &str {
+        self.told.unwrap_or_else(|| self.refusal.message())
+    }
+
     fn problem(&self) -> String {
         serde_json::json!({
             "type": "about:blank",
             "title": self.refusal.title(),
             "status": self.refusal.status().as_u16(),
             "code": self.refusal.code(),
-            "message": self.refusal.message(),
+            "message": self.message(),
             "request_id": self.request_id,
         })
         .to_string()
@@ -101,7 +107,7 @@ impl Refused<'_> {
 
     fn html(&self) -> String {
         PAGE.replace("{{title}}", self.refusal.title())
-            .replace("{{message}}", self.refusal.message())
+            .replace("{{message}}", &escaped(self.message()))
             .replace("{{code}}", self.refusal.code())
             .replace("{{request_id}}", self.request_id)
             .replace("{{script}}", &self.script())
@@ -123,6 +129,24 @@ impl Refused<'_> {
     }
 }
 
+/// Text as HTML: what is told may name what the client sent.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // The page is filled by replacing `{{…}}`.
+            '{' => out.push_str("&#123;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
 const HTML: &str = "text/html; charset=utf-8";
 const PROBLEM: &str = "application/problem+json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -136,6 +160,7 @@ mod tests {
         let directive = HeaderValue::from_static("frame-ancestors https://app.example");
         Refused {
             refusal,
+            told: None,
             request_id: "0123abcd",
             page,
             directive: Some(&directive),
@@ -161,6 +186,32 @@ mod tests {
             let challenged = response.headers().contains_key("www-authenticate");
             assert_eq!(challenged, refusal.status() == 401, "{}", refusal.code());
         }
+    }
+
+    #[test]
+    fn what_is_told_is_text_on_the_page() {
+        let refused = Refused {
+            refusal: Refusal::ParamLocked,
+            told: Some("You can only specify a value for <script>{{code}} in the token."),
+            request_id: "0123abcd",
+            page: true,
+            directive: None,
+            cors: None,
+            tell: &[],
+        };
+        let page = refused.response();
+        let page = std::str::from_utf8(page.body()).unwrap();
+        assert!(page.contains("&lt;script&gt;&#123;&#123;code}}"), "{page}");
+        let problem = Refused {
+            page: false,
+            ..refused
+        };
+        let body: serde_json::Value = serde_json::from_slice(problem.response().body()).unwrap();
+        assert_eq!(
+            body["message"],
+            "You can only specify a value for <script>{{code}} in the token."
+        );
+        assert_eq!(body["code"], "param_locked");
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn param(name: &str, mode: Mode) -> ParamSpec {
         mode,
         kind: Type::Integer,
         list: false,
+        all: None,
     }
 }
 

@@ -173,10 +173,10 @@ impl Fence<'_> {
         }
         let dataset = dataset.filter(|_| table).ok_or_else(bad)?;
         if !self.coverage.holds(dataset) {
-            return Err(Denial {
-                refusal: Refusal::ResourceDenied,
-                detail: Some(Cow::Owned(format!("dataset {dataset}"))),
-            });
+            return Err(Denial::because(
+                Refusal::ResourceDenied,
+                format!("dataset {dataset}"),
+            ));
         }
         Ok(format!("{{\"id\":{dataset},\"type\":\"table\"}}"))
     }
@@ -283,10 +283,7 @@ pub(super) fn pin_query(dashboard: u64, query: &Query<'_>) -> Result<(), Denial>
             } else {
                 Refusal::RequestMalformed
             };
-            return Err(Denial {
-                refusal,
-                detail: Some(Cow::Owned(pair.name.clone().into_owned())),
-            });
+            return Err(Denial::because(refusal, pair.name.clone().into_owned()));
         }
     }
     Ok(())
@@ -311,10 +308,7 @@ pub fn form_field<'a>(body: &'a [u8], field: &str) -> Result<Option<Cow<'a, str>
 }
 
 fn because(refusal: Refusal, detail: &'static str) -> Denial {
-    Denial {
-        refusal,
-        detail: Some(Cow::Borrowed(detail)),
-    }
+    Denial::because(refusal, detail)
 }
 
 /// What charts, tables and filters ask for. Not `samples` and `drill_detail` (whole rows), nor `query` (SQL).

@@ -3,7 +3,7 @@
 //!
 //! Asked with a guest token that no row meets, so that nothing but structure can come back.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -215,10 +215,7 @@ const API_LIMIT: usize = 16 * 1024 * 1024;
 const UNKNOWN_TTL: Duration = Duration::from_secs(10);
 
 fn because(detail: String) -> Denial {
-    Denial {
-        refusal: Refusal::ResourceDenied,
-        detail: Some(Cow::Owned(detail)),
-    }
+    Denial::because(Refusal::ResourceDenied, detail)
 }
 
 fn expect<'a>(

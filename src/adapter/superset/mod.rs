@@ -15,14 +15,12 @@ pub mod surface;
 #[cfg(test)]
 mod testing;
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use body::{Pinned, form_field};
 pub use coverage::Coverage;
 pub use dropin::LocalReply;
-pub use spec::{Backend, DashboardId, SecretBytes, Signer, SupersetSpec};
+pub use spec::{Backend, DashboardId, Signer, SupersetSpec};
 pub use surface::{places, surface};
 
 use body::{Fence, Media};
@@ -315,10 +313,7 @@ impl Ask<'_, '_> {
 }
 
 fn denied(detail: &'static str) -> Denial {
-    Denial {
-        refusal: Refusal::ResourceDenied,
-        detail: Some(Cow::Borrowed(detail)),
-    }
+    Denial::because(Refusal::ResourceDenied, detail)
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Superset pastes a clause into the query as text, and its Jinja may evaluate it first, so nothing that a token says may ever be read as SQL:
 //! a value becomes exactly one literal, or the request is refused.
 
-use std::borrow::Cow;
-
 use crate::gate::{
     param::{Mode, ParamSpec, Scalar, Type, Value},
     policy::Denial,
@@ -130,10 +128,7 @@ const MAX_VALUES: usize = 1000;
 const MAX_CHARS: usize = 1024;
 
 fn denial(refusal: Refusal, param: &str) -> Denial {
-    Denial {
-        refusal,
-        detail: Some(Cow::Owned(param.to_owned())),
-    }
+    Denial::because(refusal, param.to_owned())
 }
 
 fn literals(clause: &mut String, value: &Value) -> Result<(), ()> {

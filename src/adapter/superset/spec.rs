@@ -3,10 +3,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
-use zeroize::Zeroizing;
 
 use super::rules::Rule;
-use crate::gate::token::ClaimNames;
+use crate::{adapter::secret::SecretBytes, gate::token::ClaimNames};
 
 /// Everything of `[site.X.superset]`, checked.
 #[derive(Clone, Debug)]
@@ -81,28 +80,6 @@ pub struct Signer {
     pub max_lifetime: Duration,
 }
 
-/// Secret bytes: never printed, wiped when dropped.
-#[derive(Clone, Eq, PartialEq)]
-pub struct SecretBytes(Zeroizing<Box<[u8]>>);
-
-impl SecretBytes {
-    /// Takes the bytes.
-    pub fn new(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.into()))
-    }
-
-    /// The bytes.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretBytes(…)")
-    }
-}
-
 /// The uuid under which a dashboard is embedded, lower case: Superset compares it as text, and refuses its own in upper case.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DashboardId(Box<str>);
@@ -147,13 +124,5 @@ mod tests {
         ] {
             assert_eq!(DashboardId::parse(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn secrets_are_not_printed() {
-        assert_eq!(
-            format!("{:?}", SecretBytes::new(b"hunter2")),
-            "SecretBytes(…)"
-        );
     }
 }

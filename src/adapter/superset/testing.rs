@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{Backend, DashboardId, SecretBytes, Signer, Superset, SupersetSpec, rules::Rule};
+use super::{Backend, DashboardId, Signer, Superset, SupersetSpec, rules::Rule};
+use crate::adapter::secret::SecretBytes;
 use crate::gate::{
     param::{Mode, ParamSpec, Scalar, Type, Value},
     token::ClaimNames,
@@ -21,6 +22,7 @@ pub(super) fn params() -> Vec<ParamSpec> {
         mode: Mode::Locked,
         kind: Type::Integer,
         list: false,
+        all: None,
     }]
 }
 

@@ -45,6 +45,7 @@ fn param(name: &str, raw: &raw::Param, at: &At<'_>) -> Option<ParamSpec> {
         mode: mode_of(*mode),
         kind: type_of(raw.kind),
         list: raw.list,
+        all: None,
     })
 }
 

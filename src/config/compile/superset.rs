@@ -4,9 +4,12 @@ use http::{HeaderValue, Uri};
 
 use super::{Reported, context::At, issuer::Issuers};
 use crate::{
-    adapter::superset::{
-        rules::Rule,
-        spec::{Backend, DashboardId, SecretBytes, Signer, SupersetSpec},
+    adapter::{
+        secret::SecretBytes,
+        superset::{
+            rules::Rule,
+            spec::{Backend, DashboardId, Signer, SupersetSpec},
+        },
     },
     config::{
         raw,

@@ -19,6 +19,7 @@ fn spec(kind: Type, list: bool) -> ParamSpec {
         mode: Mode::Locked,
         kind,
         list,
+        all: None,
     }
 }
 

@@ -9,6 +9,7 @@ fn param(name: &str, kind: Type, list: bool) -> ParamSpec {
         mode: Mode::Locked,
         kind,
         list,
+        all: None,
     }
 }
 

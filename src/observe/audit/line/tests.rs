@@ -36,6 +36,7 @@ fn param(name: &str, mode: Mode) -> ParamSpec {
         mode,
         kind: Type::String,
         list: false,
+        all: None,
     }
 }
 
