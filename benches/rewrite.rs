@@ -195,6 +195,7 @@ fn responses(c: &mut Criterion) {
     let embedding = Embedding {
         directive: HeaderValue::from_static("frame-ancestors https://app.example.com"),
         cors: None,
+        credentials: false,
     };
     let api: &[(&str, &str)] = &[
         ("content-type", "application/json"),

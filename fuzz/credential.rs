@@ -2,7 +2,7 @@
 #![no_main]
 
 use embedgate::gate::{
-    credential::{Credential, Places, SESSION_COOKIE, extract},
+    credential::{Beside, Credential, Places, SESSION_COOKIE, extract},
     host::Host,
     path::NormalPath,
     query::Query,
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
         .filter_map(|pair| pair.value.as_deref())
         .filter(|value| !value.is_empty())
         .collect();
-    match extract(&places, &request, None) {
+    match extract(&places, &request, Beside::default()) {
         Err(_) => {}
         Ok(None) => assert!(in_query.is_empty()),
         Ok(Some(Credential::Session(value))) => {

@@ -4,7 +4,7 @@
 
 use embedgate::{
     adapter::{
-        exchange::{Credential, Reply, Step},
+        exchange::{Known, Reply, Step},
         secret::SecretBytes,
         superset::{Coverage, DashboardId, Superset, SupersetSpec, rules::Rule},
     },
@@ -101,7 +101,7 @@ fn learn(superset: &Superset, replies: [&[u8]; 3]) -> Option<std::sync::Arc<Cove
         step = superset.resume(pending, reply, UnixTime(0)).ok()?;
     }
     match step {
-        Step::Done(Credential::Superset(coverage)) => Some(coverage),
+        Step::Done(Known::Superset(coverage)) => Some(coverage),
         Step::Call(..) => panic!("three replies are enough"),
     }
 }

@@ -8,7 +8,13 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::superset::coverage::{Coverage, Stage};
+use super::{
+    metabase::{Item, Learnt, Uuid, learn},
+    superset::{
+        DashboardId,
+        coverage::{self, Coverage},
+    },
+};
 use crate::gate::refusal::Refusal;
 
 /// The next thing to do.
@@ -17,7 +23,7 @@ pub enum Step {
     /// Ask the upstream this, then resume with the reply.
     Call(Box<Call>, Pending),
     /// All is known.
-    Done(Credential),
+    Done(Known),
 }
 
 /// One request to the upstream. It has no body.
@@ -37,6 +43,26 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Pending(pub(in crate::adapter) Stage);
 
+/// Whose exchange it is.
+#[derive(Debug)]
+pub(in crate::adapter) enum Stage {
+    Metabase(learn::Stage),
+    Superset(coverage::Stage),
+}
+
+/// What a request needs to be known before it can be planned: names what is remembered.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Want {
+    /// The public settings of a Metabase.
+    MetabaseSettings,
+    /// What a signed dashboard or question is made of.
+    MetabaseItem(Item),
+    /// What a public link leads to.
+    MetabasePublic(Uuid),
+    /// What a Superset dashboard is made of.
+    SupersetDashboard(DashboardId),
+}
+
 /// A reply, read completely.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
@@ -46,18 +72,29 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
 }
 
-/// What an exchange was for.
+/// What was learnt.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum Known {
+    /// About a Metabase.
+    Metabase(Arc<Learnt>),
     /// What a Superset dashboard is made of.
     Superset(Arc<Coverage>),
 }
 
-impl Credential {
+impl Known {
     /// How long it may be remembered.
     pub fn valid_for(&self) -> Duration {
         match self {
+            Self::Metabase(learnt) => learnt.valid_for(),
             Self::Superset(coverage) => coverage.valid_for(),
+        }
+    }
+
+    /// What the operator should know of it, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Metabase(learnt) => learnt.warnings(),
+            Self::Superset(_) => Vec::new(),
         }
     }
 }
@@ -86,6 +123,12 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// An exchange that belongs to another adapter.
+    pub(in crate::adapter) const STRAY: Self = Self::Unreadable {
+        call: "the exchange",
+        what: "its own adapter",
+    };
+
     /// What the client learns.
     pub fn refusal(&self) -> Refusal {
         Refusal::UpstreamFailed

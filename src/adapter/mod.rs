@@ -1,6 +1,274 @@
 //! What embedgate knows about each kind of BI server.
+//!
+//! The shell knows one [`Adapter`] and no kinds: it asks what must be learnt before a request can be planned ([`Adapter::wants`]), learns it
+//! ([`Adapter::begin`], [`Adapter::resume`]), and gets a [`Plan`]: an answer, or what goes upstream and what becomes of the reply.
 
 pub mod exchange;
 pub mod metabase;
 pub mod secret;
 pub mod superset;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use self::{
+    exchange::{ExchangeError, Known, Pending, Reply, Step, Want},
+    metabase::Metabase,
+    superset::Superset,
+};
+use crate::gate::{
+    policy::{Denial, Permit},
+    refusal::Refusal,
+    request::{RequestView, UnixTime},
+    route::{Route, RouteMatch},
+    session::Sealer,
+};
+
+/// One site's kind of BI server.
+pub enum Adapter {
+    /// Nothing is known: the configuration declares the surface, plain rules say the rest.
+    Generic,
+    /// Metabase.
+    Metabase(Box<Metabase>),
+    /// Apache Superset, CalabiIQ.
+    Superset(Box<Superset>),
+}
+
+/// Everything that a plan depends on.
+#[derive(Clone, Copy)]
+pub struct Ask<'a, 'r, 'p> {
+    /// What was permitted.
+    pub permit: &'a Permit,
+    /// The head of the request.
+    pub req: &'a RequestView<'a>,
+    /// The route, and what its pattern captured.
+    pub matched: &'a RouteMatch<'r, 'p>,
+    /// The whole body, where [`Adapter::needs_body`] says so.
+    pub body: Option<&'a [u8]>,
+    /// What was learnt, where [`Adapter::wants`] said so.
+    pub known: Option<&'a Known>,
+    /// What seals sessions, where there is one.
+    pub sealer: Option<&'a Sealer>,
+}
+
+/// What becomes of a request.
+pub enum Plan {
+    /// We answer it ourselves.
+    Answer(Box<Answer>),
+    /// It goes upstream.
+    Send(Box<Outbound>),
+}
+
+/// An answer of our own.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields, but for those that every response of ours carries.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// The refusal that the audit trail records, where it is one in the words of the BI server.
+    pub refusal: Option<Refusal>,
+    /// Whether it opens (or renews) the viewer's session.
+    pub session: bool,
+}
+
+impl Answer {
+    /// A JSON document that nobody stores.
+    pub fn json(status: StatusCode, body: Vec<u8>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Self {
+            status,
+            headers,
+            body,
+            refusal: None,
+            session: false,
+        }
+    }
+}
+
+/// What goes upstream, as far as the adapter says so.
+#[derive(Default)]
+pub struct Outbound {
+    /// Path and query below the upstream's prefix; `None`: the site's plain rules make it.
+    pub target: Option<String>,
+    /// The only header fields of the client that pass; `None`: all but those that never do.
+    pub keep: Option<&'static [HeaderName]>,
+    /// Header fields that never pass.
+    pub remove: &'static [HeaderName],
+    /// Header fields that are set.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Sending,
+    /// What it is about, for the audit trail: `dashboard:42`.
+    pub resource: Option<String>,
+    /// Whether the viewer takes a file away: the audit trail says so.
+    pub export: bool,
+    /// What becomes of the reply's body.
+    pub reply: Replying,
+}
+
+/// The body that goes upstream.
+#[derive(Default)]
+pub enum Sending {
+    /// The client's, by the site's plain rules.
+    #[default]
+    Client,
+    /// None.
+    Nothing,
+    /// One of the adapter's making.
+    Own(Vec<u8>),
+}
+
+/// What becomes of the body of a reply.
+#[derive(Default)]
+pub enum Replying {
+    /// It passes as it is.
+    #[default]
+    Pass,
+    /// It passes without the JSON members of these names, at any depth, however long it is.
+    Without(&'static [&'static str]),
+    /// It is read whole, up to a limit in bytes, and rewritten.
+    Rewrite(Box<metabase::Rewriting>, usize),
+}
+
+impl Outbound {
+    /// Takes from the client's header fields what does not pass. To be done before the shell adds its own.
+    pub fn narrow(&self, headers: &mut HeaderMap) {
+        if let Some(keep) = self.keep {
+            let strange: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| !keep.contains(name))
+                .cloned()
+                .collect();
+            for name in strange {
+                headers.remove(name);
+            }
+        }
+        for name in self.remove {
+            headers.remove(name);
+        }
+    }
+
+    /// Sets the adapter's own header fields, and those that go with its body.
+    pub fn dress(&mut self, headers: &mut HeaderMap) {
+        for (name, value) in self.set.drain(..) {
+            headers.insert(name, value);
+        }
+        if !matches!(self.body, Sending::Client) {
+            headers.remove(header::CONTENT_LENGTH);
+            headers.remove(header::TRANSFER_ENCODING);
+        }
+        if let Sending::Own(body) = &self.body {
+            headers.remove(header::CONTENT_ENCODING);
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        if !matches!(self.reply, Replying::Pass) {
+            headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
+            for name in PARTIAL {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+/// What asks for a part of a response, or for none: nothing that could be rewritten.
+const PARTIAL: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+impl Adapter {
+    /// Whether a request to this route must be read whole before it can be planned.
+    pub fn needs_body(&self, route: &Route) -> bool {
+        match self {
+            Self::Generic => false,
+            Self::Metabase(_) => Metabase::needs_body(route),
+            Self::Superset(_) => Superset::needs_body(route),
+        }
+    }
+
+    /// What must be learnt from the upstream before a request can be planned.
+    ///
+    /// # Errors
+    /// What the request is refused for already.
+    pub fn wants(
+        &self,
+        permit: &Permit,
+        matched: &RouteMatch<'_, '_>,
+    ) -> Result<Option<Want>, Denial> {
+        match self {
+            Self::Generic => Ok(None),
+            Self::Metabase(metabase) => metabase.wants(permit, matched),
+            Self::Superset(superset) => Ok(superset.wants(permit)?.map(Want::SupersetDashboard)),
+        }
+    }
+
+    /// Begins to learn something.
+    ///
+    /// # Errors
+    /// What is wanted is no concern of this adapter's, or a call cannot be made.
+    pub fn begin(&self, want: &Want, now: UnixTime) -> Result<Step, ExchangeError> {
+        match (self, want) {
+            (Self::Superset(superset), Want::SupersetDashboard(dashboard)) => {
+                Ok(superset.begin(dashboard))
+            }
+            (Self::Metabase(metabase), want) => metabase.begin(want, now),
+            (Self::Generic | Self::Superset(_), _) => Err(ExchangeError::STRAY),
+        }
+    }
+
+    /// Takes the reply to the last call.
+    ///
+    /// # Errors
+    /// Where the upstream refuses us, or answers something else than expected.
+    pub fn resume(
+        &self,
+        pending: Pending,
+        reply: Reply<'_>,
+        now: UnixTime,
+    ) -> Result<Step, ExchangeError> {
+        match self {
+            Self::Generic => Err(ExchangeError::STRAY),
+            Self::Metabase(metabase) => metabase.resume(pending, reply, now),
+            Self::Superset(superset) => superset.resume(pending, reply, now),
+        }
+    }
+
+    /// What becomes of an admitted request.
+    ///
+    /// # Errors
+    /// What it is refused for.
+    pub fn plan(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
+        match self {
+            Self::Generic => Ok(Plan::Send(Box::default())),
+            Self::Metabase(metabase) => metabase.plan(ask),
+            Self::Superset(superset) => superset.answer_or_plan(ask),
+        }
+    }
+
+    /// Whether a page that was opened with a token in its query is opened again without: the adapter's pages know nothing of it.
+    pub fn takes_token_out(&self) -> bool {
+        match self {
+            Self::Generic | Self::Metabase(_) => true,
+            Self::Superset(_) => false,
+        }
+    }
+}
+
+impl From<Answer> for Plan {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(Box::new(answer))
+    }
+}

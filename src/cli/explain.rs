@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts
 
 use super::{ExplainArgs, Failure, print};
 use crate::{
-    adapter::superset::SupersetPlan,
+    adapter::superset,
     config::{AdapterSpec, SiteEntry, Snapshot},
     gate::{
+        credential::Beside,
         policy::{self, Denial, Permit, Via},
         refusal::Refusal,
         route::{Access, RouteMatch},
@@ -128,7 +129,7 @@ fn explain(
     };
     plan.headers(&permit, &mut parts.headers, &forwarded)?;
     if let AdapterSpec::Superset(spec) = &entry.adapter {
-        for name in SupersetPlan::REMOVED {
+        for name in &superset::REMOVED {
             parts.headers.remove(name);
         }
         parts.headers.insert(header::REFERER, spec.referer.clone());
@@ -199,7 +200,10 @@ fn decide(
         site,
         matched.route,
         &view,
-        None,
+        Beside {
+            form: None,
+            path: matched.path_token(),
+        },
         snapshot.sessions.as_deref(),
         &NoCache,
     )?;

@@ -14,7 +14,7 @@ use super::{
     stamp::FileStamp,
 };
 use crate::{
-    adapter::superset::spec::SupersetSpec,
+    adapter::{metabase::MetabaseSpec, superset::spec::SupersetSpec},
     gate::{session::Sealer, site::Site, site::SiteTable, token::Issuer},
 };
 
@@ -80,6 +80,8 @@ pub struct SiteEntry {
 pub enum AdapterSpec {
     /// Nothing: the file declares the surface.
     Generic,
+    /// Metabase.
+    Metabase(Box<MetabaseSpec>),
     /// Apache Superset or CalabiIQ.
     Superset(Box<SupersetSpec>),
 }

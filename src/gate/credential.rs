@@ -32,12 +32,23 @@ pub struct Found<'a> {
     pub token: RawToken<'a>,
     /// Whether it stood in the query (then a generic site redirects to the same URL without it).
     pub in_query: bool,
+    /// Whether it stood in the path: a page's address, which outlives the token.
+    pub in_path: bool,
+}
+
+/// Tokens that stand where the route says, beside the site's [`Places`].
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// In the body.
+    pub form: Option<&'a str>,
+    /// In the path.
+    pub path: Option<&'a str>,
 }
 
 /// The session cookie's name.
 pub const SESSION_COOKIE: &str = "__Host-embedgate";
 
-/// Finds the credential of a request. `form` is a token from the body, where the route has a place there.
+/// Finds the credential of a request.
 /// The same token in several places is one; an empty place is as if it were absent. A session is looked for only where there is no token.
 ///
 /// # Errors
@@ -45,9 +56,9 @@ pub const SESSION_COOKIE: &str = "__Host-embedgate";
 pub fn extract<'a>(
     places: &Places,
     req: &RequestView<'a>,
-    form: Option<&'a str>,
+    beside: Beside<'a>,
 ) -> Result<Option<Credential<'a>>, Refusal> {
-    if let Some(found) = token(places, req.query.pairs(), req.headers, form)? {
+    if let Some(found) = token(places, req.query.pairs(), req.headers, beside)? {
         return Ok(Some(Credential::Token(found)));
     }
     Ok(session(req.headers)?.map(Credential::Session))
@@ -57,7 +68,7 @@ fn token<'a>(
     places: &Places,
     query: &'a [Pair<'a>],
     headers: &'a HeaderMap,
-    form: Option<&'a str>,
+    beside: Beside<'a>,
 ) -> Result<Option<Found<'a>>, Refusal> {
     let mut only = Only::new(Refusal::TokenInvalid);
     for pair in query {
@@ -76,15 +87,17 @@ fn token<'a>(
             only.offer(line.as_bytes().trim_ascii())?;
         }
     }
-    only.offer(form.unwrap_or("").as_bytes())?;
+    only.offer(beside.form.unwrap_or("").as_bytes())?;
+    only.offer(beside.path.unwrap_or("").as_bytes())?;
     Ok(only.found.map(|text| Found {
         token: RawToken::new(text),
         in_query,
+        in_path: beside.path == Some(text),
     }))
 }
 
 /// The value of `__Host-embedgate`, from all `Cookie` lines (RFC 6265 section 5.4; HTTP/2 may split them).
-fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+pub(super) fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut only = Only::new(Refusal::SessionInvalid);
     for line in headers.get_all(COOKIE) {
         for cookie in line.as_bytes().split(|byte| *byte == b';') {

@@ -6,7 +6,7 @@ use http::Method;
 use smallvec::SmallVec;
 
 use super::{
-    credential::{self, Credential},
+    credential::{self, Beside, Credential, Found},
     origin::Embedding,
     param::{Granted, Mode, Value},
     refusal::Refusal,
@@ -145,15 +145,19 @@ impl Permit {
 
 /// Recognises the viewer of a request: credential, signature, times. On public routes nobody is looked for.
 ///
-/// `form` is a token that stood in the body, where the route has a place for it.
+/// A token in the path is part of a page's address and outlives itself there: once it is past its `exp`, a live session that grants exactly the same
+/// stands in for it. (A session that grants anything else does not: the request follows its token.)
+///
+/// `beside` are tokens that stood in the body or the path, where the route has a place for them.
 ///
 /// # Errors
-/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`] and [`Sealer::open`]; `token_missing` where the route needs a viewer.
+/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_missing` where
+/// the route needs a viewer.
 pub fn recognise<'a>(
     site: &Site,
     route: &Route,
     req: &RequestView<'a>,
-    form: Option<&'a str>,
+    beside: Beside<'a>,
     sealer: Option<&Sealer>,
     cache: &impl VerificationCache,
 ) -> Result<Option<Viewer>, Denial> {
@@ -162,31 +166,72 @@ pub fn recognise<'a>(
         Access::Public => return Ok(None),
         Access::Viewer => {}
     }
-    match credential::extract(&site.places, req, form)? {
+    let sealer = sealer.filter(|_| site.sessions);
+    match credential::extract(&site.places, req, beside)? {
         None => Err(Refusal::TokenMissing.into()),
         Some(Credential::Token(found)) => {
-            let signed = token::signed(found.token, &site.issuers, cache)?;
-            token::current(&signed, req.now)?;
-            let via = Via::Token {
-                in_query: found.in_query,
-            };
-            Ok(Some(Viewer { signed, via }))
+            let viewer = by_token(site, &found, req.now, sealer, cache);
+            match viewer {
+                Err((Refusal::TokenExpired, Some(expired))) if found.in_path => {
+                    let session = sealer.zip(credential::session(req.headers)?);
+                    let stands_in = session.and_then(|(sealer, value)| {
+                        by_session(site, value, req.now, sealer, cache).ok()
+                    });
+                    let same = stands_in.filter(|viewer| viewer.signed.grants_as(&expired));
+                    same.map(Some).ok_or_else(|| Refusal::TokenExpired.into())
+                }
+                Err((refusal, _)) => Err(refusal.into()),
+                Ok(viewer) => Ok(Some(viewer)),
+            }
         }
         Some(Credential::Session(value)) => {
-            let sealer = sealer
-                .filter(|_| site.sessions)
-                .ok_or(Refusal::TokenMissing)?;
-            let opened = sealer.open(value, &site.name, &site.issuers, req.now, cache)?;
-            let via = Via::Session {
-                ends: opened.ends,
-                renew: opened.renew,
-            };
-            Ok(Some(Viewer {
-                signed: opened.signed,
-                via,
-            }))
+            let sealer = sealer.ok_or(Refusal::TokenMissing)?;
+            Ok(Some(by_session(site, value, req.now, sealer, cache)?))
         }
     }
+}
+
+/// By a viewer token, or a ticket. A refusal comes with what was signed, where that much was found.
+fn by_token(
+    site: &Site,
+    found: &Found<'_>,
+    now: UnixTime,
+    sealer: Option<&Sealer>,
+    cache: &impl VerificationCache,
+) -> Result<Viewer, (Refusal, Option<Arc<Signed>>)> {
+    let via = Via::Token {
+        in_query: found.in_query,
+    };
+    if Sealer::is_ticket(found.token.expose()) {
+        let sealer = sealer.ok_or((Refusal::TokenInvalid, None))?;
+        let opened =
+            sealer.open_ticket(found.token.expose(), &site.name, &site.issuers, now, cache);
+        let signed = opened.map_err(|why| (why, None))?.signed;
+        return Ok(Viewer { signed, via });
+    }
+    let signed = token::signed(found.token, &site.issuers, cache).map_err(|why| (why, None))?;
+    match token::current(&signed, now) {
+        Err(why) => Err((why, Some(signed))),
+        Ok(()) => Ok(Viewer { signed, via }),
+    }
+}
+
+fn by_session(
+    site: &Site,
+    value: &str,
+    now: UnixTime,
+    sealer: &Sealer,
+    cache: &impl VerificationCache,
+) -> Result<Viewer, Refusal> {
+    let opened = sealer.open(value, &site.name, &site.issuers, now, cache)?;
+    let via = Via::Session {
+        ends: opened.ends,
+        renew: opened.renew,
+    };
+    Ok(Viewer {
+        signed: opened.signed,
+        via,
+    })
 }
 
 /// Decides on a request whose viewer is known: origin and frame, resource, scope, parameters of the token.
@@ -210,11 +255,12 @@ pub fn decide(
     let tenant = claims.and_then(|claims| claims.tenant.as_deref());
     let narrowed = claims.and_then(|claims| claims.origin.as_ref());
     let top_level = route.top_level || site.frame.top_level;
-    let embedding = site
+    let mut embedding = site
         .frame
         .judge(req, claims.is_some(), tenant, narrowed, top_level)?;
+    embedding.credentials = route.from_ancestors;
     if let Some(viewer) = &viewer {
-        from_own_page(site, viewer, req)?;
+        from_own_page(site, route, viewer, req, &embedding)?;
     }
     let (mut values, mut all) = (Vec::new(), SmallVec::new());
     if let Some(claims) = claims {
@@ -232,10 +278,18 @@ pub fn decide(
     })
 }
 
-/// A session travels by itself with every request, so what changes state must come from the site's own pages.
-fn from_own_page(site: &Site, viewer: &Viewer, req: &RequestView<'_>) -> Result<(), Denial> {
+/// A session travels by itself with every request, so what changes state must come from the site's own pages; where the route says so, from a frame
+/// ancestor's (whose `Origin` was judged just before).
+fn from_own_page(
+    site: &Site,
+    route: &Route,
+    viewer: &Viewer,
+    req: &RequestView<'_>,
+    embedding: &Embedding,
+) -> Result<(), Denial> {
     let safe = matches!(*req.method, Method::GET | Method::HEAD | Method::OPTIONS);
     match viewer.via {
+        Via::Session { .. } if route.from_ancestors && embedding.cors.is_some() => Ok(()),
         Via::Session { .. } if !safe => Ok(site.frame.judge_write(req)?),
         Via::Session { .. } | Via::Token { .. } => Ok(()),
     }

@@ -61,6 +61,12 @@ pub struct Route {
     pub query_allow: Option<Vec<Box<str>>>,
     /// A field of a form body (urlencoded or multipart) in which a token may stand.
     pub form_credential: Option<Box<str>>,
+    /// A capture in which a token stands.
+    pub path_credential: Option<PathCredential>,
+    /// Whether a request with a token earns a session although it loads no page.
+    pub earns_session: bool,
+    /// Whether the pages of frame ancestors may use it under a session, by any method, and with the viewer's cookies (CORS with credentials).
+    pub from_ancestors: bool,
     /// Whether bodies pass unread although the site has parameters that a viewer may not send (uploads). Else each is read and judged.
     pub unread_body: bool,
     /// Whether a browser may open it outside a frame (exports open in a new window); else the site's rule holds.
@@ -69,6 +75,15 @@ pub struct Route {
     pub body_limit: u64,
     /// Whether the response is a page of the embed: `Cache-Control: no-store` is added where the upstream says nothing.
     pub no_store: bool,
+}
+
+/// Where in the path a viewer token stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PathCredential {
+    /// The name of the capture, one segment.
+    pub capture: Box<str>,
+    /// What may follow the token in that segment (`.csv`).
+    pub suffixes: &'static [&'static str],
 }
 
 /// All routes of a site; lookup time does not depend on how many there are.
@@ -109,6 +124,28 @@ pub struct RouteMatch<'r, 'p> {
     pub index: usize,
     /// Capture names and values, in order of the pattern; [`decode`](super::path::decode) reads a value.
     pub captures: SmallVec<[(&'r str, &'p str); 2]>,
+}
+
+impl<'p> RouteMatch<'_, 'p> {
+    /// What a capture holds, raw.
+    pub fn capture(&self, name: &str) -> Option<&'p str> {
+        self.captures
+            .iter()
+            .find(|(own, _)| *own == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// The token in the path, where the route has a place for one. Whatever stands there is meant to be one.
+    pub fn path_token(&self) -> Option<&'p str> {
+        let place = self.route.path_credential.as_ref()?;
+        let text = self.capture(&place.capture)?;
+        let mut suffixes = place.suffixes.iter();
+        Some(
+            suffixes
+                .find_map(|suffix| text.strip_suffix(suffix))
+                .unwrap_or(text),
+        )
+    }
 }
 
 impl RouteTable {
@@ -308,6 +345,10 @@ impl Route {
         let resource = self.resource.as_ref().map(|rule| &rule.id);
         if matches!(resource, Some(IdRule::Capture(name)) if !has(name)) {
             return Err("its resource names a capture that is not in the path");
+        }
+        let token = self.path_credential.as_ref();
+        if token.is_some_and(|place| !has(&place.capture)) {
+            return Err("the place of its token names a capture that is not in the path");
         }
         let mut places = self.locks.iter().map(|lock| &lock.place);
         if places.any(|place| matches!(place, Place::Path(name) if !has(name))) {

@@ -4,6 +4,7 @@
 //! A key seals at most 2^32 cookies safely (NIST SP 800-38D section 8.3: random nonces); rotate the secret well before.
 
 mod content;
+mod ticket;
 
 use std::{sync::Arc, time::Duration};
 
@@ -89,8 +90,18 @@ impl Sealer {
         began: UnixTime,
         now: UnixTime,
     ) -> Option<String> {
+        self.sealed(site, signed, began, now)
+    }
+
+    fn sealed(
+        &self,
+        bound: &str,
+        signed: &Signed,
+        began: UnixTime,
+        now: UnixTime,
+    ) -> Option<String> {
         let content = Content::of(signed, began, now).write()?;
-        let value = self.keys.first()?.seal(site, content)?;
+        let value = self.keys.first()?.seal(bound, content)?;
         (value.len() <= MAX_VALUE).then_some(value)
     }
 
@@ -132,14 +143,25 @@ impl Sealer {
                 true,
             ),
         };
+        let opened = self.opened(signed, issuers, now)?;
+        if fresh {
+            cache.put(digest, &opened.signed);
+        }
+        Ok(opened)
+    }
+
+    /// What was unsealed, or remembered as such, judged now.
+    fn opened(
+        &self,
+        signed: Arc<Signed>,
+        issuers: &[Arc<Issuer>],
+        now: UnixTime,
+    ) -> Result<Opened, Refusal> {
         let times = signed
             .session()
             .filter(|_| issuers.iter().any(|issuer| issuer.same(signed.issuer())))
             .ok_or(Refusal::SessionInvalid)?;
         let renew = self.judge(times, now)?;
-        if fresh {
-            cache.put(digest, &signed);
-        }
         Ok(Opened {
             signed,
             began: times.began,
@@ -148,7 +170,7 @@ impl Sealer {
         })
     }
 
-    fn unseal(&self, value: &str, site: &str, issuers: &[Arc<Issuer>]) -> Option<Signed> {
+    fn unseal(&self, value: &str, bound: &str, issuers: &[Arc<Issuer>]) -> Option<Signed> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(value).ok()?);
         let (&version, rest) = bytes.split_first()?;
         let (id, rest) = rest.split_first_chunk::<ID_LEN>()?;
@@ -157,7 +179,7 @@ impl Sealer {
         }
         let at = self.keys.iter().position(|key| key.id == *id)?;
         let key = self.keys.get(at)?;
-        let content = Content::read(&key.open(site, rest)?)?;
+        let content = Content::read(&key.open(bound, rest)?)?;
         let issuer = issuers
             .iter()
             .find(|issuer| *issuer.name == *content.issuer)?;
@@ -184,7 +206,7 @@ impl Sealer {
         }
         let pause = now.0.saturating_sub(times.seen.0);
         let idle = self.idle.map_or(i64::MAX, seconds);
-        if now >= self.end(times.began) || pause >= idle {
+        if now >= self.end(times.began) || pause >= idle || now >= times.ends {
             return Err(Refusal::SessionExpired);
         }
         Ok(times.old_key || pause >= idle.checked_div(4).unwrap_or(idle))
@@ -224,10 +246,10 @@ impl SealKey {
             .map_err(|_| "the session secret cannot be used")
     }
 
-    fn seal(&self, site: &str, mut content: Vec<u8>) -> Option<String> {
+    fn seal(&self, bound: &str, mut content: Vec<u8>) -> Option<String> {
         let nonce = self
             .key
-            .seal_in_place_append_tag(self.bound_to(site), &mut content)
+            .seal_in_place_append_tag(self.bound_to(bound), &mut content)
             .ok()?;
         let mut bytes = Vec::with_capacity(content.len().saturating_add(1 + ID_LEN + NONCE_LEN));
         bytes.push(VERSION);
@@ -237,14 +259,14 @@ impl SealKey {
         Some(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    fn open(&self, site: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    fn open(&self, bound: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut content = Zeroizing::new(sealed.to_vec());
         let length = self
             .key
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
-                self.bound_to(site),
+                self.bound_to(bound),
                 &mut content,
             )
             .ok()?
@@ -253,14 +275,14 @@ impl SealKey {
         Some(content)
     }
 
-    /// The site's name ends the associated data, all before it has a fixed length: no two sites share one.
-    fn bound_to(&self, site: &str) -> Aad<Vec<u8>> {
+    /// What it is bound to (the site's name, for a ticket also its readable part) ends the associated data, all before it has a fixed length.
+    fn bound_to(&self, bound: &str) -> Aad<Vec<u8>> {
         Aad::from(
             [
                 b"embedgate session".as_slice(),
                 &[VERSION],
                 &self.id,
-                site.as_bytes(),
+                bound.as_bytes(),
             ]
             .concat(),
         )

@@ -79,6 +79,16 @@ pub fn protect(headers: &mut HeaderMap, embedding: &Embedding) {
     if let Some(origin) = &embedding.cors {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Content-Disposition, Retry-After, X-Request-Id"),
+        );
+        if embedding.credentials {
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
     }
 }
 
@@ -101,10 +111,12 @@ fn is_unwanted(name: &str) -> bool {
         Some(b'a') => name.starts_with("access-control-") || name == "alt-svc",
         Some(b's') => name == "server",
         Some(b'x') => {
-            matches!(
-                name,
-                "x-powered-by" | "x-aspnet-version" | "x-aspnetmvc-version"
-            ) || name.starts_with("x-accel-")
+            name.starts_with("x-metabase-")
+                || matches!(
+                    name,
+                    "x-powered-by" | "x-aspnet-version" | "x-aspnetmvc-version"
+                )
+                || name.starts_with("x-accel-")
         }
         _ => false,
     }

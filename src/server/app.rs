@@ -14,13 +14,13 @@ use tokio::time::Instant;
 
 use super::{
     clock::Clock,
-    exchange::Coverages,
+    exchange::Knowledge,
     plan::{self, SitePlan},
     tls::TlsError,
     upstream::Target,
 };
 use crate::{
-    adapter::superset::Superset,
+    adapter::{Adapter, metabase::Metabase, superset::Superset},
     config::{AdapterSpec, SiteEntry, Snapshot},
     gate::{
         limit::{Limits, Registry, Scope},
@@ -57,7 +57,7 @@ pub struct SiteRuntime {
     /// Its upstream.
     pub target: Arc<Target>,
     /// What is known about its kind.
-    pub superset: Option<Superset>,
+    pub adapter: Adapter,
 }
 
 /// What all workers share.
@@ -68,8 +68,8 @@ pub struct App {
     draining: AtomicBool,
     /// Remembered verifications.
     pub cache: MokaCache,
-    /// What was learned about Superset dashboards.
-    pub coverages: Coverages,
+    /// What was learnt of upstreams.
+    pub knowledge: Knowledge,
     /// Metrics and audit trail.
     pub observer: Arc<Observer>,
     /// The clock.
@@ -159,11 +159,17 @@ impl SiteRuntime {
                 cookies,
             },
             target: Arc::new(target),
-            superset: match &entry.adapter {
-                AdapterSpec::Generic => None,
-                AdapterSpec::Superset(spec) => Some(Superset::new((**spec).clone())),
-            },
+            adapter: adapter(&entry.adapter),
         })
+    }
+}
+
+/// The adapter of a site.
+pub fn adapter(spec: &AdapterSpec) -> Adapter {
+    match spec {
+        AdapterSpec::Generic => Adapter::Generic,
+        AdapterSpec::Metabase(spec) => Adapter::Metabase(Box::new(Metabase::new((**spec).clone()))),
+        AdapterSpec::Superset(spec) => Adapter::Superset(Box::new(Superset::new((**spec).clone()))),
     }
 }
 
@@ -187,7 +193,7 @@ impl App {
             ids,
             draining: AtomicBool::new(false),
             cache,
-            coverages: Coverages::default(),
+            knowledge: Knowledge::default(),
             observer,
             clock,
         })

@@ -236,6 +236,7 @@ fn site(entry: &SiteEntry) -> Value {
     };
     let kind = match entry.adapter {
         AdapterSpec::Generic => "generic",
+        AdapterSpec::Metabase(_) => "metabase",
         AdapterSpec::Superset(_) => "superset",
     };
     json!({

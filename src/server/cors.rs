@@ -23,9 +23,9 @@ pub(super) fn preflight(site: &Site, req: &RequestView<'_>) -> Option<Response<B
             "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
         ),
     );
-    let known = Method::from_bytes(method.as_bytes())
-        .is_ok_and(|method| site.surface.find(&method, req.path.as_str()).is_ok());
-    let origin = asking(site, req).filter(|_| known);
+    let method_of = Method::from_bytes(method.as_bytes()).ok();
+    let route = method_of.and_then(|method| site.surface.find(&method, req.path.as_str()).ok());
+    let origin = asking(site, req).filter(|_| route.is_some());
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, method.clone());
@@ -33,6 +33,12 @@ pub(super) fn preflight(site: &Site, req: &RequestView<'_>) -> Option<Response<B
             header::ACCESS_CONTROL_MAX_AGE,
             HeaderValue::from_static("600"),
         );
+        if route.is_some_and(|matched| matched.route.from_ancestors) {
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
         if let Some(names) = req.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }

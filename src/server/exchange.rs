@@ -15,32 +15,45 @@ use super::{
     body::RequestBody,
     clock::Clock,
     failure::Failure,
-    upstream::{Upstream, UpstreamError},
+    upstream::{Upstream, UpstreamError, Warrant},
     wire::head::Outgoing,
 };
 use crate::{
     adapter::{
-        exchange::{Call, Credential, ExchangeError, Reply, Step},
-        superset::{Coverage, DashboardId, Superset},
+        Adapter,
+        exchange::{Call, ExchangeError, Known, Reply, Step, Want},
     },
-    gate::limit::Admitted,
+    gate::site::Site,
 };
 
-/// What was learned about dashboards: by generation, site and dashboard.
-pub struct Coverages {
+/// What was learnt of upstreams: by generation, site and what was wanted.
+pub struct Knowledge {
     known: Cache<Key, Arc<Place>>,
 }
 
-type Key = (u64, usize, Box<str>);
+type Key = (u64, usize, Want);
 
-/// One dashboard: whoever holds the lock learns about it, the others wait.
+/// One thing: whoever holds the lock learns about it, the others wait.
 #[derive(Default)]
 struct Place {
     turn: tokio::sync::Mutex<()>,
-    learned: Mutex<Option<(Instant, Arc<Coverage>)>>,
+    learnt: Mutex<Option<(Instant, Known)>>,
+    told: Mutex<Vec<String>>,
 }
 
-impl Default for Coverages {
+/// Whom an exchange asks, and in whose name.
+pub(super) struct Errand<'a> {
+    /// What is known about the kind of upstream.
+    pub(super) adapter: &'a Adapter,
+    /// The way there.
+    pub(super) upstream: &'a Rc<Upstream>,
+    /// What permits it.
+    pub(super) warrant: Warrant<'a>,
+    /// The clock.
+    pub(super) clock: Clock,
+}
+
+impl Default for Knowledge {
     fn default() -> Self {
         Self {
             known: Cache::builder()
@@ -51,71 +64,112 @@ impl Default for Coverages {
     }
 }
 
-impl Coverages {
-    /// The coverage of a dashboard, from memory or from the upstream. Takes the request's admission: nobody asks the upstream without.
+impl Knowledge {
+    /// What is wanted, from memory or from the upstream.
     ///
     /// # Errors
     /// The upstream cannot be reached, or says something else than expected. Failures are not remembered.
     pub(super) async fn of(
         &self,
-        admitted: &Admitted,
-        superset: &Superset,
-        dashboard: &DashboardId,
-        upstream: &Rc<Upstream>,
+        site: &Site,
         generation: u64,
-        clock: Clock,
-    ) -> Result<Arc<Coverage>, Failure> {
-        let key = (
-            generation,
-            admitted.permit().site().index,
-            dashboard.as_str().into(),
-        );
-        let place = self.known.get_with(key, Arc::default);
-        if let Some(coverage) = place.valid() {
-            return Ok(coverage);
+        want: &Want,
+        errand: &Errand<'_>,
+    ) -> Result<Known, Failure> {
+        let place = self.place(site, generation, want);
+        if let Some(known) = place.valid() {
+            return Ok(known);
         }
+        let asked = Instant::now();
         // Those who wait share the patience of the one who asks: were each to begin anew, a hanging upstream would hold them for hours.
         let turn = tokio::time::timeout(PATIENCE, place.turn.lock()).await;
         let _turn = turn.map_err(|_| UpstreamError::Timeout)?;
-        if let Some(coverage) = place.valid() {
-            return Ok(coverage);
+        if let Some(known) = place.valid().or_else(|| place.since(asked)) {
+            return Ok(known);
         }
-        let Credential::Superset(coverage) =
-            learn(admitted, superset, dashboard, upstream, clock).await?;
-        let until = Instant::now() + coverage.valid_for();
-        *place.learned.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((until, Arc::clone(&coverage)));
-        Ok(coverage)
+        let known = learn(want, errand).await?;
+        place.put(site, &known);
+        Ok(known)
+    }
+
+    /// Asks anew, whatever is remembered, and remembers that.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; what was remembered stays, for as long as it is valid.
+    pub(super) async fn refresh(
+        &self,
+        site: &Site,
+        generation: u64,
+        want: &Want,
+        errand: &Errand<'_>,
+    ) -> Result<Known, Failure> {
+        let known = learn(want, errand).await?;
+        self.remember(site, generation, want, &known);
+        Ok(known)
+    }
+
+    /// Remembers what was learnt on the way of another request.
+    pub(super) fn remember(&self, site: &Site, generation: u64, want: &Want, known: &Known) {
+        self.place(site, generation, want).put(site, known);
+    }
+
+    fn place(&self, site: &Site, generation: u64, want: &Want) -> Arc<Place> {
+        self.known
+            .get_with((generation, site.index, want.clone()), Arc::default)
     }
 }
 
 impl Place {
-    fn valid(&self) -> Option<Arc<Coverage>> {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, coverage) = learned.as_ref()?;
-        (*until > Instant::now()).then(|| Arc::clone(coverage))
+    fn valid(&self) -> Option<Known> {
+        self.since(Instant::now())
+    }
+
+    /// What is valid at a time, or was learnt after it.
+    fn since(&self, time: Instant) -> Option<Known> {
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, known) = learnt.as_ref()?;
+        (*until > time).then(|| known.clone())
+    }
+
+    fn put(&self, site: &Site, known: &Known) {
+        let until = Instant::now() + known.valid_for();
+        *self.learnt.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, known.clone()));
+        self.tell(site, known.warnings());
+    }
+
+    /// Tells the operator what is new, and that it is over.
+    fn tell(&self, site: &Site, warnings: Vec<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().filter(|warning| !told.contains(warning)) {
+            tracing::warn!(site = &*site.name, "{warning}");
+        }
+        if warnings.is_empty() && !told.is_empty() {
+            tracing::info!(
+                site = &*site.name,
+                "every locked parameter reaches every card again"
+            );
+        }
+        *told = warnings;
     }
 }
 
-async fn learn(
-    admitted: &Admitted,
-    superset: &Superset,
-    dashboard: &DashboardId,
-    upstream: &Rc<Upstream>,
-    clock: Clock,
-) -> Result<Credential, Failure> {
-    let mut step = superset.begin(dashboard);
+/// Asks the upstream for what is wanted, step by step.
+///
+/// # Errors
+/// The upstream cannot be reached, or says something else than expected.
+pub(super) async fn learn(want: &Want, errand: &Errand<'_>) -> Result<Known, Failure> {
+    let mut step = errand.adapter.begin(want, errand.clock.now())?;
     for _ in 0..CALLS {
         let (call, pending) = match step {
-            Step::Done(credential) => return Ok(credential),
+            Step::Done(known) => return Ok(known),
             Step::Call(call, pending) => (call, pending),
         };
-        let (status, body) = ask(admitted, upstream, &call).await?;
+        let (status, body) = ask(errand, &call).await?;
         let reply = Reply {
             status,
             body: &body,
         };
-        step = superset.resume(pending, reply, clock.now())?;
+        step = errand.adapter.resume(pending, reply, errand.clock.now())?;
     }
     Err(ExchangeError::Unreadable {
         call: "the exchange",
@@ -124,11 +178,7 @@ async fn learn(
     .into())
 }
 
-async fn ask(
-    admitted: &Admitted,
-    upstream: &Rc<Upstream>,
-    call: &Call,
-) -> Result<(http::StatusCode, Bytes), Failure> {
+async fn ask(errand: &Errand<'_>, call: &Call) -> Result<(http::StatusCode, Bytes), Failure> {
     let mut headers: HeaderMap = call.headers.clone();
     headers.insert(
         header::ACCEPT_ENCODING,
@@ -140,8 +190,9 @@ async fn ask(
         headers: &headers,
         upgrade: None,
     };
-    let response = upstream
-        .send(admitted, outgoing, RequestBody::empty())
+    let response = errand
+        .upstream
+        .send(errand.warrant, outgoing, RequestBody::empty())
         .await?;
     let status = response.status();
     let read = response.into_body().collect(call.reply_limit);
@@ -156,11 +207,11 @@ async fn ask(
     }
 }
 
-/// Dashboards remembered at once.
+/// Things remembered at once.
 const CAPACITY: u64 = 10_000;
-/// A dashboard that nobody asks for is forgotten.
+/// What nobody asks for is forgotten.
 const IDLE: Duration = Duration::from_hours(1);
 /// More calls than any exchange makes.
-const CALLS: usize = 8;
+const CALLS: usize = 48;
 /// The longest wait for the body of a reply, and for another request's turn.
 const PATIENCE: Duration = Duration::from_secs(30);

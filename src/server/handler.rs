@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -15,15 +15,20 @@ use super::{
     client_addr::{self, Client},
     conn::ConnInfo,
     cors,
+    exchange::Errand,
     failure::Failure,
     plan::{self, BodyUse},
-    refuse, session,
-    upstream::Upstreams,
+    refuse, reply, session,
+    upstream::{Upstreams, Warrant},
     wire::head::Outgoing,
 };
 use crate::{
-    adapter::superset::{Superset, SupersetPlan},
+    adapter::{
+        Answer, Ask, Outbound, Plan, Sending,
+        exchange::{Known, Want},
+    },
     gate::{
+        credential::Beside,
         limit::Admitted,
         policy::{self, Permit},
         refusal::Refusal,
@@ -56,7 +61,7 @@ struct Send {
     admitted: Admitted,
     target: String,
     payload: Payload,
-    superset: Option<SupersetPlan>,
+    outbound: Box<Outbound>,
     page: bool,
 }
 
@@ -176,7 +181,10 @@ impl Gateway {
             site,
             route,
             view,
-            form.as_deref(),
+            Beside {
+                form: form.as_deref(),
+                path: matched.path_token(),
+            },
             scene.generation.snapshot.sessions.as_deref(),
             &self.front.before(&self.app.cache),
         )?;
@@ -192,73 +200,50 @@ impl Gateway {
             Ok(payload) => payload,
             Err(body) => scene.payload(&matched, usage, body).await?,
         };
-        let page = arrival::loads_page(view.method, view.headers);
-        if let Some(answer) = scene.at_once(&admitted, &payload, page, record) {
-            return Ok(Next::Answer(answer?));
+        let page = route.earns_session || arrival::loads_page(view.method, view.headers);
+        if let Some(answer) = scene.at_once(&admitted, page) {
+            return Ok(Next::Answer(answer));
         }
-        let target = scene
-            .here
-            .plan
-            .target(admitted.permit(), view.path, view.query)?;
-        let superset = match &scene.here.superset {
-            None => None,
-            Some(superset) => Some(
-                self.ask_superset(scene, superset, &admitted, &matched, &payload)
-                    .await?,
-            ),
-        };
-        if superset.as_ref().is_some_and(SupersetPlan::exports) {
-            record.action("download");
-        }
-        Ok(Next::Send(Box::new(Send {
-            admitted,
-            target,
-            payload,
-            superset,
-            page,
-        })))
-    }
-
-    /// Superset wants to know first what the dashboard is made of.
-    async fn ask_superset(
-        &self,
-        scene: &Scene<'_>,
-        superset: &Superset,
-        admitted: &Admitted,
-        matched: &RouteMatch<'_, '_>,
-        payload: &Payload,
-    ) -> Result<SupersetPlan, Failure> {
-        let permit = admitted.permit();
-        let coverage = match superset.wants(permit)? {
-            None => None,
-            Some(dashboard) => {
-                let upstream = self.upstreams.of(&scene.here.target);
-                Some(
-                    self.app
-                        .coverages
-                        .of(
-                            admitted,
-                            superset,
-                            &dashboard,
-                            &upstream,
-                            scene.generation.snapshot.generation,
-                            self.app.clock,
-                        )
-                        .await?,
-                )
-            }
-        };
-        let held = match payload {
+        let want = scene.here.adapter.wants(admitted.permit(), &matched)?;
+        let known = self.learn(scene, &admitted, want.as_ref()).await?;
+        let held = match &payload {
             Payload::Held(bytes) => Some(&**bytes),
             Payload::Passing(_) => None,
         };
-        Ok(superset.plan(
-            permit,
-            scene.view,
-            &matched.captures,
-            held,
-            coverage.as_deref(),
-        )?)
+        let plan = scene.here.adapter.plan(&Ask {
+            permit: admitted.permit(),
+            req: view,
+            matched: &matched,
+            body: held,
+            known: known.as_ref(),
+            sealer: scene.generation.snapshot.sessions.as_deref(),
+        })?;
+        match plan {
+            Plan::Answer(answer) => Ok(Next::Answer(scene.answer(&admitted, *answer, record))),
+            Plan::Send(outbound) => scene.prepare(admitted, payload, outbound, page, record),
+        }
+    }
+
+    /// What the adapter must know before it can plan the request.
+    async fn learn(
+        &self,
+        scene: &Scene<'_>,
+        admitted: &Admitted,
+        want: Option<&Want>,
+    ) -> Result<Option<Known>, Failure> {
+        let Some(want) = want else {
+            return Ok(None);
+        };
+        let upstream = self.upstreams.of(&scene.here.target);
+        let errand = Errand {
+            adapter: &scene.here.adapter,
+            upstream: &upstream,
+            warrant: Warrant::Admitted(admitted),
+            clock: self.app.clock,
+        };
+        let generation = scene.generation.snapshot.generation;
+        let known = self.app.knowledge.of(scene.site, generation, want, &errand);
+        known.await.map(Some)
     }
 
     /// Sends what was admitted, and finishes what comes back.
@@ -277,7 +262,7 @@ impl Gateway {
             admitted,
             target,
             payload,
-            superset,
+            mut outbound,
             page,
         } = send;
         let permit = admitted.permit();
@@ -294,8 +279,10 @@ impl Gateway {
             request_id: &id,
             traceparent: &traceparent,
         };
+        outbound.narrow(&mut parts.headers);
         here.plan.headers(permit, &mut parts.headers, &forwarded)?;
-        let body = self.outbound_body(generation, here, permit, parts, payload, superset)?;
+        let body = self.outbound_body(generation, here, permit, parts, payload, &mut outbound)?;
+        outbound.dress(&mut parts.headers);
         let asked = Instant::now();
         let outgoing = Outgoing {
             method: &parts.method,
@@ -306,7 +293,7 @@ impl Gateway {
         let answer = self
             .upstreams
             .of(&here.target)
-            .send(&admitted, outgoing, body)
+            .send(Warrant::Admitted(&admitted), outgoing, body)
             .await;
         record.upstream_time(asked.elapsed());
         let (mut head, body) = answer?.into_parts();
@@ -316,6 +303,16 @@ impl Gateway {
             permit.embedding(),
             plan::keep(permit),
         )?;
+        let body = reply::finish(
+            &self.app,
+            permit.site(),
+            generation.snapshot.generation,
+            std::mem::take(&mut outbound.reply),
+            &parts.method,
+            &mut head,
+            body,
+        )
+        .await?;
         let good = head.status.is_success() || head.status.is_redirection();
         if let Some(cookie) = session::cookie(
             permit,
@@ -338,10 +335,12 @@ impl Gateway {
         permit: &Permit,
         parts: &mut Parts,
         payload: Payload,
-        superset: Option<SupersetPlan>,
+        outbound: &mut Outbound,
     ) -> Result<RequestBody, Failure> {
-        if let Some(plan) = superset {
-            return Ok(RequestBody::full(plan.apply(&mut parts.headers).into()));
+        match &mut outbound.body {
+            Sending::Client => {}
+            Sending::Nothing => return Ok(RequestBody::empty()),
+            Sending::Own(bytes) => return Ok(RequestBody::full(bytes.clone().into())),
         }
         match payload {
             Payload::Held(bytes)
@@ -419,30 +418,24 @@ impl Scene<'_> {
         Ok((Ok(payload), token))
     }
 
-    /// What embedgate answers itself: beacons, the adapter's own endpoints, the redirect that takes a token out of the URL.
-    fn at_once(
-        &self,
-        admitted: &Admitted,
-        payload: &Payload,
-        page: bool,
-        record: &mut Record,
-    ) -> Option<Result<Response<Body>, Failure>> {
+    /// What embedgate answers itself without asking the adapter: beacons, the redirect that takes a token out of the URL.
+    fn at_once(&self, admitted: &Admitted, page: bool) -> Option<Response<Body>> {
         let permit = admitted.permit();
         match permit.route().action {
             Action::NoContent => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                Some(Ok(self.own(permit, response)))
+                Some(self.own(permit, response))
             }
-            Action::Local(number) => Some(self.local(permit, number, payload, record)),
-            Action::Proxy => self.redirect(permit, page).map(Ok),
+            Action::Local(_) => None,
+            Action::Proxy => self.redirect(permit, page),
         }
     }
 
-    /// A generic page that was opened with a token in its URL is opened again without.
+    /// A page that was opened with a token in its query is opened again without.
     fn redirect(&self, permit: &Permit, page: bool) -> Option<Response<Body>> {
         let in_query = matches!(permit.viewer()?.via, policy::Via::Token { in_query: true });
-        if !(in_query && page && self.site.sessions && self.here.superset.is_none()) {
+        if !(in_query && page && self.site.sessions && self.here.adapter.takes_token_out()) {
             return None;
         }
         let sealer = self.generation.snapshot.sessions.as_deref();
@@ -456,31 +449,50 @@ impl Scene<'_> {
         Some(self.own(permit, response))
     }
 
-    fn local(
-        &self,
-        permit: &Permit,
-        number: u8,
-        payload: &Payload,
-        record: &mut Record,
-    ) -> Result<Response<Body>, Failure> {
-        let superset = self.here.superset.as_ref().ok_or(Refusal::RouteDenied)?;
-        let Payload::Held(bytes) = payload else {
-            return Err(Refusal::RequestMalformed.into());
-        };
-        let reply = superset.local(number, self.view, bytes, &self.site.params);
-        if let Some(refusal) = reply.refusal {
+    /// The adapter's own answer.
+    fn answer(&self, admitted: &Admitted, answer: Answer, record: &mut Record) -> Response<Body> {
+        let permit = admitted.permit();
+        if let Some(refusal) = answer.refusal {
             record.refuse(&refusal.into());
         }
-        let mut response = Response::new(Body::full(reply.body));
-        *response.status_mut() = reply.status;
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Ok(self.own(permit, response))
+        let mut response = Response::new(Body::full(answer.body));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        let sealer = self.generation.snapshot.sessions.as_deref();
+        if let Some(cookie) = session::cookie(permit, sealer, answer.session, self.view.now) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        self.own(permit, response)
+    }
+
+    /// What is to be sent, complete but for the header fields.
+    fn prepare(
+        &self,
+        admitted: Admitted,
+        payload: Payload,
+        mut outbound: Box<Outbound>,
+        page: bool,
+        record: &mut Record,
+    ) -> Result<Next, Failure> {
+        let target = if let Some(target) = outbound.target.take() {
+            target
+        } else {
+            let plan = &self.here.plan;
+            plan.target(admitted.permit(), self.view.path, self.view.query)?
+        };
+        if outbound.export {
+            record.action("download");
+        }
+        if let Some(resource) = outbound.resource.take() {
+            record.resource(resource);
+        }
+        Ok(Next::Send(Box::new(Send {
+            admitted,
+            target,
+            payload,
+            outbound,
+            page,
+        })))
     }
 
     /// What every response of ours carries too.

@@ -22,6 +22,7 @@ mod listener;
 pub mod plan;
 mod pool;
 mod refuse;
+mod reply;
 mod respond;
 mod serve;
 mod session;

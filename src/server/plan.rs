@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    adapter::superset::Superset,
+    adapter::{metabase::Metabase, superset::Superset},
     config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
     gate::{
         param::{Lock, Mode, ParamSpec, Place, Value},
@@ -199,6 +199,7 @@ impl RoutePlan {
         let generic = matches!(adapter, AdapterSpec::Generic);
         let inspected = match adapter {
             AdapterSpec::Generic => false,
+            AdapterSpec::Metabase(_) => Metabase::needs_body(route),
             AdapterSpec::Superset(_) => Superset::needs_body(route),
         };
         let body = match (inspected, route.action) {

@@ -22,7 +22,11 @@ pub(super) fn cookie(
     let viewer = permit.viewer()?;
     let site = &permit.site().name;
     let value = match viewer.via {
-        Via::Token { .. } if page => sealer.seal(site, &viewer.signed, now, now)?,
+        // A ticket carries the beginning of its session on: what it opens ends no later.
+        Via::Token { .. } if page => {
+            let began = viewer.signed.session_began().unwrap_or(now);
+            sealer.seal(site, &viewer.signed, began, now)?
+        }
         Via::Session { renew: true, .. } => sealer.renew(site, &viewer.signed, now)?,
         Via::Session { .. } | Via::Token { .. } => return None,
     };

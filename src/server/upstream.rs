@@ -55,6 +55,25 @@ impl From<WireError> for UpstreamError {
     }
 }
 
+/// What permits a request to an upstream. There is no third way.
+#[derive(Clone, Copy)]
+pub enum Warrant<'a> {
+    /// A viewer's request was admitted.
+    Admitted(&'a Admitted),
+    /// The gateway asks for itself, and only what an adapter's exchange says.
+    House(&'a Housekeeping),
+}
+
+/// The gateway's own business, of which no client knows.
+pub struct Housekeeping(());
+
+impl Housekeeping {
+    /// For the steward and `embedgate check`.
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
 /// One upstream as configured; shared by all workers.
 #[derive(Debug)]
 pub struct Target {
@@ -214,7 +233,7 @@ impl Upstream {
     /// There is no response.
     pub async fn send(
         self: &Rc<Self>,
-        _proof: &Admitted,
+        _proof: Warrant<'_>,
         outgoing: Outgoing<'_>,
         body: RequestBody,
     ) -> Result<Response<Body>, UpstreamError> {

@@ -16,7 +16,7 @@ use embedgate::gate::{
 use embedgate::server::body::{Body, BodyError, BodyObserver, RequestBody};
 use embedgate::server::conn::ConnInfo;
 use embedgate::server::spec::{ListenSpec, UpstreamSpec};
-use embedgate::server::upstream::{Target, UpstreamError, Upstreams};
+use embedgate::server::upstream::{Target, UpstreamError, Upstreams, Warrant};
 use embedgate::server::wire::head::Outgoing;
 use embedgate::server::{Running, Service, Transport, start};
 use http::{Request, Response, StatusCode};
@@ -139,7 +139,7 @@ impl Plain {
         match self
             .upstreams
             .of(target)
-            .send(&admitted(), outgoing, body)
+            .send(Warrant::Admitted(&admitted()), outgoing, body)
             .await
         {
             Ok(response) => response.map(|body| body.observed(guard)),

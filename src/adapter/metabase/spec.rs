@@ -98,13 +98,52 @@ impl Kind {
     }
 }
 
-/// A dashboard or question by its number.
+/// A dashboard or question.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Item {
     /// Which of the two.
     pub kind: Kind,
-    /// Metabase's number.
-    pub id: u64,
+    /// Which one.
+    pub id: ItemId,
+}
+
+/// What Metabase calls an item: tokens may use either.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ItemId {
+    /// Its number, from 1.
+    Number(u64),
+    /// Its entity id: a random word (`NanoID`) of 21 letters, digits, `_` and `-`.
+    Entity([u8; 21]),
+}
+
+impl ItemId {
+    /// Reads either, in its one spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(number) = number(text) {
+            return Some(Self::Number(number));
+        }
+        let entity: [u8; 21] = text.as_bytes().try_into().ok()?;
+        let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        entity.iter().all(known).then_some(Self::Entity(entity))
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Entity(entity) => f.write_str(std::str::from_utf8(entity).unwrap_or_default()),
+        }
+    }
+}
+
+/// A positive number in its one spelling: decimal, without sign or leading zero, at most 2^53.
+pub fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || text.starts_with('0') || text.len() > 16 {
+        return None;
+    }
+    text.parse().ok().filter(|number| *number <= 1 << 53)
 }
 
 impl fmt::Display for Item {
@@ -206,6 +245,31 @@ impl<'a> Lens<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_item_is_a_number_or_an_entity_id_in_one_spelling() {
+        for (text, good) in [
+            ("1", true),
+            ("42", true),
+            ("9007199254740992", true),
+            ("9007199254740993", false),
+            ("0", false),
+            ("042", false),
+            ("+1", false),
+            ("-1", false),
+            ("1.0", false),
+            ("", false),
+            ("J3kT_fN0-aBcDeFgHiJkL", true),
+            ("J3kT_fN0-aBcDeFgHiJk", false),
+            ("J3kT_fN0-aBcDeFgHiJ%L", false),
+        ] {
+            let id = ItemId::parse(text);
+            assert_eq!(id.is_some(), good, "{text}");
+            if let Some(id) = id {
+                assert_eq!(id.to_string(), text);
+            }
+        }
+    }
 
     #[test]
     fn a_public_link_has_one_spelling() {

@@ -16,7 +16,7 @@ use super::{
     surface::GUEST_TOKEN,
 };
 use crate::{
-    adapter::exchange::{Call, Credential, ExchangeError, Pending, Reply, Step},
+    adapter::exchange::{self, Call, ExchangeError, Known, Pending, Reply, Step},
     gate::{policy::Denial, refusal::Refusal, request::UnixTime},
 };
 
@@ -94,6 +94,10 @@ impl Coverage {
     }
 }
 
+fn waiting(stage: Stage) -> Pending {
+    Pending(exchange::Stage::Superset(stage))
+}
+
 /// What the exchange waits for.
 #[derive(Debug)]
 pub(in crate::adapter) enum Stage {
@@ -119,7 +123,7 @@ impl Superset {
         };
         Step::Call(
             Box::new(call),
-            Pending(Stage::Page {
+            waiting(Stage::Page {
                 dashboard: dashboard.clone(),
             }),
         )
@@ -135,18 +139,19 @@ impl Superset {
         reply: Reply<'_>,
         now: UnixTime,
     ) -> Result<Step, ExchangeError> {
-        match pending.0 {
+        let exchange::Stage::Superset(stage) = pending.0 else {
+            return Err(ExchangeError::STRAY);
+        };
+        match stage {
             Stage::Page { dashboard } => {
                 if reply.status == StatusCode::NOT_FOUND {
-                    return Ok(Step::Done(Credential::Superset(Arc::new(
-                        Coverage::unknown(),
-                    ))));
+                    return Ok(Step::Done(Known::Superset(Arc::new(Coverage::unknown()))));
                 }
                 let number = number_of(expect(PAGE, PAGE_HINT, reply)?)?;
                 let call = self.probe(&dashboard, format!("/api/v1/dashboard/{number}"), now)?;
                 Ok(Step::Call(
                     call,
-                    Pending(Stage::Metadata { dashboard, number }),
+                    waiting(Stage::Metadata { dashboard, number }),
                 ))
             }
             Stage::Metadata { dashboard, number } => {
@@ -158,7 +163,7 @@ impl Superset {
                 )?;
                 Ok(Step::Call(
                     call,
-                    Pending(Stage::Datasets { number, filters }),
+                    waiting(Stage::Datasets { number, filters }),
                 ))
             }
             Stage::Datasets {
@@ -168,7 +173,7 @@ impl Superset {
                 filters.extend(chart_datasets(expect(DATASETS, API_HINT, reply)?)?);
                 let coverage =
                     Coverage::of(number, filters, &self.spec.rules, self.spec.coverage_ttl);
-                Ok(Step::Done(Credential::Superset(Arc::new(coverage))))
+                Ok(Step::Done(Known::Superset(Arc::new(coverage))))
             }
         }
     }

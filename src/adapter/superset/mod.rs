@@ -28,6 +28,7 @@ use dropin::Desk;
 use guest::{Mint, RlsRule};
 use surface::{GUEST_TOKEN, Kind};
 
+use super::{Answer, Ask as Asked, Outbound, Plan, Sending, exchange::Known};
 use crate::gate::{
     param::{ParamSpec, Value},
     policy::{Denial, Permit},
@@ -52,36 +53,31 @@ pub struct SupersetPlan {
     export: bool,
 }
 
-impl SupersetPlan {
-    /// What never passes: Superset puts a session before a guest token, and a guest token before a bearer; and it is no business of the embedding page's.
-    pub const REMOVED: [HeaderName; 5] = [
-        header::AUTHORIZATION,
-        header::COOKIE,
-        header::ORIGIN,
-        GUEST_TOKEN,
-        HeaderName::from_static("x-csrftoken"),
-    ];
+/// What never passes: Superset puts a session before a guest token, and a guest token before a bearer; and it is no business of the embedding page's.
+pub static REMOVED: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::ORIGIN,
+    GUEST_TOKEN,
+    HeaderName::from_static("x-csrftoken"),
+];
 
+impl SupersetPlan {
     /// Whether the viewer takes a file away: the audit trail says so.
     pub fn exports(&self) -> bool {
         self.export
     }
+}
 
-    /// Makes the upstream's header fields of the viewer's; what comes back is the whole body to send, empty for most.
-    pub fn apply(self, headers: &mut HeaderMap) -> Vec<u8> {
-        for name in Self::REMOVED
-            .iter()
-            .chain(&[header::CONTENT_LENGTH, header::TRANSFER_ENCODING])
-        {
-            headers.remove(name);
+impl From<SupersetPlan> for Outbound {
+    fn from(plan: SupersetPlan) -> Self {
+        Self {
+            remove: &REMOVED,
+            set: plan.headers,
+            body: plan.body.map_or(Sending::Nothing, Sending::Own),
+            export: plan.export,
+            ..Self::default()
         }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
-        if let Some(body) = &self.body {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
-        self.body.unwrap_or_default()
     }
 }
 
@@ -142,6 +138,30 @@ impl Superset {
             coverage,
         }
         .plan(self)
+    }
+
+    /// The answer to one of our own endpoints, or what goes upstream.
+    pub(super) fn answer_or_plan(&self, ask: &Asked<'_, '_, '_>) -> Result<Plan, Denial> {
+        let site = ask.permit.site();
+        if let Action::Local(number) = ask.permit.route().action {
+            let reply = self.local(number, ask.req, ask.body.unwrap_or_default(), &site.params);
+            return Ok(Plan::from(Answer {
+                refusal: reply.refusal,
+                ..Answer::json(reply.status, reply.body)
+            }));
+        }
+        let coverage = match ask.known {
+            Some(Known::Superset(coverage)) => Some(&**coverage),
+            Some(Known::Metabase(_)) | None => None,
+        };
+        let plan = self.plan(
+            ask.permit,
+            ask.req,
+            &ask.matched.captures,
+            ask.body,
+            coverage,
+        )?;
+        Ok(Plan::Send(Box::new(plan.into())))
     }
 
     /// A chart request as it may go on.

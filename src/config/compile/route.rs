@@ -67,6 +67,9 @@ fn route(raw: &raw::Route, at: &At<'_>, params: &[ParamSpec], body_limit: u64) -
             .as_ref()
             .map(|names| names.iter().map(|name| name.as_str().into()).collect()),
         form_credential: None,
+        path_credential: None,
+        earns_session: false,
+        from_ancestors: false,
         top_level: raw.top_level == raw::TopLevel::Allow,
         body_limit: raw.body_limit.map_or(body_limit, |size| size.0),
         no_store: access == Access::Viewer,

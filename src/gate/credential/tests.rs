@@ -42,7 +42,7 @@ fn show(
     form: Option<&str>,
 ) -> Result<String, Refusal> {
     let (pairs, headers) = (pairs(query), headers(lines));
-    let found = token(&places(), &pairs, &headers, form)?;
+    let found = token(&places(), &pairs, &headers, Beside { form, path: None })?;
     let Some(found) = found else {
         return Ok("-".to_owned());
     };
@@ -203,7 +203,7 @@ proptest! {
         sent.sort_unstable();
         sent.dedup();
         let headers = HeaderMap::new();
-        let found = token(&places(), &pairs, &headers, form.as_deref());
+        let found = token(&places(), &pairs, &headers, Beside { form: form.as_deref(), path: None });
         match sent.as_slice() {
             [] => prop_assert!(matches!(found, Ok(None))),
             [one] => prop_assert!(matches!(found, Ok(Some(found)) if found.token.expose() == *one)),

@@ -34,6 +34,8 @@ pub struct Embedding {
     pub directive: HeaderValue,
     /// The origin to answer with in CORS, where the request is cross-origin and allowed.
     pub cors: Option<HeaderValue>,
+    /// Whether that origin may send, and is sent, the viewer's cookies.
+    pub credentials: bool,
 }
 
 impl FramePolicy {
@@ -122,6 +124,7 @@ impl FramePolicy {
         Ok(Embedding {
             directive: around.directive(),
             cors: cors.cloned(),
+            credentials: false,
         })
     }
 

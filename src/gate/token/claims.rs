@@ -47,6 +47,28 @@ pub struct ClaimNames {
 }
 
 impl Claims {
+    /// Whether both say the same but for their times and their own name.
+    pub(in crate::gate) fn grants_as(&self, other: &Self) -> bool {
+        let Self {
+            viewer,
+            tenant,
+            token_id: _,
+            resources,
+            params,
+            scope,
+            origin,
+            issued_at: _,
+            not_before: _,
+            expires: _,
+        } = self;
+        *viewer == other.viewer
+            && *tenant == other.tenant
+            && *resources == other.resources
+            && *params == other.params
+            && *scope == other.scope
+            && *origin == other.origin
+    }
+
     /// Reads the payload of a token whose signature holds, by the rules of its issuer. Unknown claims are ignored.
     ///
     /// # Errors

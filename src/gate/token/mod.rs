@@ -56,6 +56,11 @@ impl TokenDigest {
                 field(&mut hash, site.as_bytes());
                 field(&mut hash, ring);
             }
+            CredentialKind::Ticket { site, ring } => {
+                hash.update(b"k");
+                field(&mut hash, site.as_bytes());
+                field(&mut hash, ring);
+            }
             CredentialKind::Token => hash.update(b"t"),
         }
         hash.update(&issuers.len().to_le_bytes());
@@ -75,6 +80,13 @@ impl TokenDigest {
 pub(in crate::gate) enum CredentialKind<'a> {
     /// A session cookie of a site.
     Session {
+        /// The site's name.
+        site: &'a str,
+        /// Stands for the keys that open sessions now.
+        ring: &'a [u8],
+    },
+    /// A session in the shape of a token.
+    Ticket {
         /// The site's name.
         site: &'a str,
         /// Stands for the keys that open sessions now.
@@ -125,6 +137,23 @@ impl Signed {
             claims,
             session: Some(times),
         }
+    }
+
+    pub(in crate::gate) fn with_times(self, times: SessionTimes) -> Self {
+        Self {
+            session: Some(times),
+            ..self
+        }
+    }
+
+    /// Whether both grant the same, by the word of the same issuer: to one viewer, on the same things, with the same filters.
+    pub(in crate::gate) fn grants_as(&self, other: &Self) -> bool {
+        self.issuer.same(&other.issuer) && self.claims.grants_as(&other.claims)
+    }
+
+    /// When the session began that it was sealed in; `None` for a token.
+    pub fn session_began(&self) -> Option<UnixTime> {
+        self.session.map(|times| times.began)
     }
 
     /// What was signed.

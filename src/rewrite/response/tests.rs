@@ -26,6 +26,7 @@ fn embedding(cors: Option<&'static str>) -> Embedding {
     Embedding {
         directive: HeaderValue::from_static("frame-ancestors https://app.example.com"),
         cors: cors.map(HeaderValue::from_static),
+        credentials: false,
     }
 }
 

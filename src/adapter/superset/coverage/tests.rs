@@ -25,7 +25,8 @@ fn call(step: Step) -> (Box<Call>, Pending) {
 
 fn done(step: Step) -> Arc<Coverage> {
     match step {
-        Step::Done(Credential::Superset(coverage)) => coverage,
+        Step::Done(Known::Superset(coverage)) => coverage,
+        Step::Done(other) => panic!("learnt {other:?}"),
         Step::Call(call, _) => panic!("calls {}", call.path),
     }
 }
