@@ -24,6 +24,7 @@ mod pool;
 mod refuse;
 mod reply;
 mod respond;
+mod scene;
 mod serve;
 mod session;
 mod shutdown;

@@ -1,0 +1,195 @@
+//! What one request is decided by, and what is decided without asking anybody: bodies that must be read first, answers of our own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use super::{
+    app::{Generation, SiteRuntime},
+    arrival::Arrival,
+    body::{Body, RequestBody},
+    failure::Failure,
+    plan::BodyUse,
+    session,
+};
+use crate::{
+    adapter::{Answer, Outbound},
+    gate::{
+        limit::Admitted,
+        policy::{self, Permit},
+        request::RequestView,
+        route::{Action, RouteMatch},
+        site::Site,
+    },
+    observe::record::Record,
+    rewrite::{self, body, form, multipart},
+};
+
+/// What was decided on the head of a request: everything that is still to be sent.
+pub(super) enum Next {
+    /// The answer is here already.
+    Answer(Response<Body>),
+    /// The upstream is asked.
+    Send(Box<Send>),
+}
+
+/// A request on its way to the upstream.
+pub(super) struct Send {
+    pub(super) admitted: Admitted,
+    pub(super) target: String,
+    pub(super) payload: Payload,
+    pub(super) outbound: Box<Outbound>,
+    pub(super) page: bool,
+}
+
+/// The body of a request: passing through, or held because something had to read it.
+pub(super) enum Payload {
+    Held(Bytes),
+    Passing(Incoming),
+}
+
+/// What a request is decided by.
+pub(super) struct Scene<'a> {
+    pub(super) generation: &'a Generation,
+    pub(super) site: &'a Arc<Site>,
+    pub(super) here: &'a SiteRuntime,
+    pub(super) view: &'a RequestView<'a>,
+    pub(super) arrival: &'a Arrival<'a>,
+}
+
+impl Scene<'_> {
+    /// Reads the body where it must be read, within the route's bound.
+    pub(super) async fn payload(
+        &self,
+        matched: &RouteMatch<'_, '_>,
+        usage: BodyUse,
+        body: Incoming,
+    ) -> Result<Payload, Failure> {
+        if usage == BodyUse::Stream
+            && matched.route.form_credential.is_none()
+            && matched.route.action == Action::Proxy
+        {
+            return Ok(Payload::Passing(body));
+        }
+        let pause = self.generation.snapshot.listen.body_timeout;
+        let bytes = RequestBody::collect(body, matched.route.body_limit, pause).await?;
+        Ok(Payload::Held(bytes))
+    }
+
+    /// Reads a body that may bring the credential, and the token in it: a form, on routes that have a place for one there.
+    pub(super) async fn credential(
+        &self,
+        matched: &RouteMatch<'_, '_>,
+        usage: BodyUse,
+        body: Incoming,
+    ) -> Result<(Result<Payload, Incoming>, Option<String>), Failure> {
+        let Some(field) = &matched.route.form_credential else {
+            return Ok((Err(body), None));
+        };
+        let media = body::media(self.view.headers)?;
+        if matches!(media, body::Media::Json | body::Media::Other) {
+            return Ok((Err(body), None));
+        }
+        let payload = self.payload(matched, usage, body).await?;
+        let token = match (&payload, media) {
+            (Payload::Held(bytes), body::Media::Form) => {
+                form::field(bytes, field)?.map(std::borrow::Cow::into_owned)
+            }
+            (Payload::Held(bytes), body::Media::Multipart(boundary)) => {
+                multipart::field(bytes, &boundary, field)?.map(str::to_owned)
+            }
+            _ => None,
+        };
+        Ok((Ok(payload), token))
+    }
+
+    /// What embedgate answers itself without asking the adapter: beacons, the redirect that takes a token out of the URL.
+    pub(super) fn at_once(&self, admitted: &Admitted, page: bool) -> Option<Response<Body>> {
+        let permit = admitted.permit();
+        match permit.route().action {
+            Action::NoContent => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                Some(self.own(permit, response))
+            }
+            Action::Local(_) => None,
+            Action::Proxy => self.redirect(permit, page),
+        }
+    }
+
+    /// A page that was opened with a token in its query is opened again without.
+    pub(super) fn redirect(&self, permit: &Permit, page: bool) -> Option<Response<Body>> {
+        let in_query = matches!(permit.viewer()?.via, policy::Via::Token { in_query: true });
+        if !(in_query && page && self.site.sessions && self.here.adapter.takes_token_out()) {
+            return None;
+        }
+        let sealer = self.generation.snapshot.sessions.as_deref();
+        let cookie = session::cookie(permit, sealer, true, self.view.now)?;
+        let response = session::redirect(
+            self.arrival.path.as_str(),
+            self.view.query,
+            &self.site.places.query,
+            cookie,
+        )?;
+        Some(self.own(permit, response))
+    }
+
+    /// The adapter's own answer.
+    pub(super) fn answer(
+        &self,
+        admitted: &Admitted,
+        answer: Answer,
+        record: &mut Record,
+    ) -> Response<Body> {
+        let permit = admitted.permit();
+        if let Some(refusal) = answer.refusal {
+            record.refuse(&refusal.into());
+        }
+        let mut response = Response::new(Body::full(answer.body));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        let sealer = self.generation.snapshot.sessions.as_deref();
+        if let Some(cookie) = session::cookie(permit, sealer, answer.session, self.view.now) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        self.own(permit, response)
+    }
+
+    /// What is to be sent, complete but for the header fields.
+    pub(super) fn prepare(
+        &self,
+        admitted: Admitted,
+        payload: Payload,
+        mut outbound: Box<Outbound>,
+        page: bool,
+        record: &mut Record,
+    ) -> Result<Next, Failure> {
+        let target = if let Some(target) = outbound.target.take() {
+            target
+        } else {
+            let plan = &self.here.plan;
+            plan.target(admitted.permit(), self.view.path, self.view.query)?
+        };
+        if outbound.export {
+            record.action("download");
+        }
+        if let Some(resource) = outbound.resource.take() {
+            record.resource(resource);
+        }
+        Ok(Next::Send(Box::new(Send {
+            admitted,
+            target,
+            payload,
+            outbound,
+            page,
+        })))
+    }
+
+    /// What every response of ours carries too.
+    pub(super) fn own(&self, permit: &Permit, mut response: Response<Body>) -> Response<Body> {
+        rewrite::response::protect(response.headers_mut(), permit.embedding());
+        response
+    }
+}
