@@ -26,6 +26,7 @@ pub mod multipart;
 pub mod path;
 pub mod query;
 pub mod response;
+pub mod sieve;
 
 mod judge;
 
