@@ -1,6 +1,8 @@
 //! Metabase: signed ("static", "guest") embeds whose token is swapped at the edge, and public links that are locked to a viewer's token.
 
+pub mod filters;
 pub mod learn;
+pub mod mint;
 pub mod spec;
 pub mod surface;
 
