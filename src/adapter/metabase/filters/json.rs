@@ -46,7 +46,7 @@ impl<'a> Said<'a> {
         match Token::read(raw) {
             Token::Other if raw.get() == "null" => Self::Nothing,
             Token::Text(text) if text.is_empty() => Self::Nothing,
-            token => Self::One(token),
+            token @ (Token::Bare(_) | Token::Other | Token::Text(_)) => Self::One(token),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The keys of a query that are no filters.
 
+use smallvec::SmallVec;
+
 use super::{Extras, Filters, json, malformed};
 use crate::gate::{policy::Denial, query};
 
@@ -8,6 +10,9 @@ pub(super) type Controls = [Option<bool>; 3];
 
 /// How an export is written.
 pub(super) const CONTROLS: [&str; 3] = ["format_rows", "pivot_results", "csv_include_bom"];
+
+/// Parameters that keys name: index, the name, and the values of the key, repeated or not.
+pub(super) type Named<'q> = SmallVec<[(usize, &'q str, SmallVec<[&'q str; 4]>); 4]>;
 
 /// What stood in a query or body beside filters, each once.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use super::{
     Extras, Filters,
     json::{self, Said},
     judge::{Rules, unknown},
-    keys::{self, Keys},
+    keys::{self, Keys, Named},
     malformed,
 };
 use crate::gate::{
@@ -25,7 +25,7 @@ pub fn read(query: &Query<'_>, rules: Rules<'_>, extras: Extras<'_>) -> Result<F
     rules.fixed()?;
     let encoded = query.pairs().iter().any(|pair| pair.name == "parameters");
     let mut keys = Keys::default();
-    let mut plain = Plain::new();
+    let mut plain = Named::new();
     for pair in query.pairs() {
         let value = pair.value.as_deref().unwrap_or_default();
         if keys.take(&pair.name, value, extras)? {
@@ -78,9 +78,6 @@ fn named(
         None => Err(unknown(&pair.name)),
     }
 }
-
-/// Plain keys: parameter, name, values.
-type Plain<'q> = SmallVec<[(usize, &'q str, SmallVec<[&'q str; 4]>); 4]>;
 
 /// What the viewer sets: parameters and the JSON of their values.
 #[derive(Default)]

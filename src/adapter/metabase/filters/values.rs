@@ -6,7 +6,8 @@ use super::{
     Ids,
     json::Said,
     judge::{Rules, Scalars, open, quoted, unknown},
-    keys, malformed, objects,
+    keys::{self, Named},
+    malformed, objects,
 };
 use crate::gate::{
     param::{Grant, Mode},
@@ -105,7 +106,7 @@ fn constraints(
     rules: Rules<'_>,
     (drop, remapped): (&[Box<str>], bool),
 ) -> Result<(), Denial> {
-    let mut found: SmallVec<[(usize, &str, SmallVec<[&str; 4]>); 4]> = SmallVec::new();
+    let mut found = Named::new();
     for pair in query.pairs() {
         if keys::is_noise(&pair.name) || (remapped && pair.name == "value") {
             continue;

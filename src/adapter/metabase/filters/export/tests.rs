@@ -36,157 +36,86 @@ fn forms_and_documents_become_one_form() {
     );
 }
 
+fn refused(query: &str, media: &Media, bodies: &[(&str, Refusal)]) {
+    for (body, expected) in bodies {
+        let got = export(query, media, body);
+        assert_eq!(got, Err(*expected), "{query} {media:?} {body}");
+    }
+}
+
+/// B14: whatever a query says besides, it says it in a second place.
 #[test]
-fn one_body_and_one_reading_of_it() {
-    let lock = r#"[{"id":"5aefc7","value":"acorp"}]"#;
-    for (query, media, body, expected) in [
-        (
-            "",
-            Media::Form,
-            pair("parameters", lock),
-            Refusal::ParamLocked,
-        ),
-        (
-            "",
-            Media::Json,
-            format!(r#"{{"parameters":{lock}}}"#),
-            Refusal::ParamLocked,
-        ),
-        (
-            "parameters=%5B%5D",
-            Media::Form,
-            pair("parameters", "[]"),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "parameters=%5B%5D",
-            Media::Json,
-            "{}".into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "parameters[]=%5B%5D",
-            Media::Form,
-            String::new(),
-            Refusal::RequestMalformed,
-        ),
-        (
+fn no_filter_stands_in_the_query_of_an_export() {
+    for body in ["", "parameters=%5B%5D"] {
+        let malformed = [(body, Refusal::RequestMalformed)];
+        refused("parameters=%5B%5D", &Media::Form, &malformed);
+        refused("parameters[]=%5B%5D", &Media::Form, &malformed);
+        refused(
             "tenant=acorp",
-            Media::Form,
-            String::new(),
-            Refusal::ParamLocked,
-        ),
-        (
-            "",
-            Media::Form,
-            "parameters=%5B%5D&parameters=%5B%5D".into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Form,
-            "parameters[]=%5B%5D".into(),
-            Refusal::RequestMalformed,
-        ),
-        ("", Media::Form, "tenant=acorp".into(), Refusal::ParamLocked),
-        (
-            "",
-            Media::Form,
-            "parameters=[ ]".into(),
-            Refusal::BodyUnsupported,
-        ),
-        (
-            "",
-            Media::Form,
-            "parameters=%ff".into(),
-            Refusal::BodyUnsupported,
-        ),
-        (
-            "",
-            Media::Form,
-            "format_rows=1".into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"parameters":"[]"}"#.into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"parameters":null}"#.into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"parameters":{}}"#.into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"parameters":[],"parameters":[]}"#.into(),
-            Refusal::BodyUnsupported,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"parameters":[],"Parameters":[]}"#.into(),
-            Refusal::RequestMalformed,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"tenant":"acorp"}"#.into(),
-            Refusal::ParamLocked,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"5aefc7":"acorp"}"#.into(),
-            Refusal::ParamLocked,
-        ),
-        (
-            "",
-            Media::Json,
-            r#"{"format_rows":"true"}"#.into(),
-            Refusal::RequestMalformed,
-        ),
-        ("", Media::Json, "[]".into(), Refusal::BodyUnsupported),
-        ("", Media::Json, String::new(), Refusal::BodyUnsupported),
-        (
-            "",
-            Media::Json,
-            format!(r#"{{"{}":1}}"#, "a".repeat(300)),
-            Refusal::BodyUnsupported,
-        ),
-        (
-            "",
-            Media::Multipart("x".into()),
-            "--x--".into(),
-            Refusal::BodyUnsupported,
-        ),
-        (
-            "",
-            Media::Other,
-            "parameters=%5B%5D".into(),
-            Refusal::BodyUnsupported,
-        ),
-    ] {
-        assert_eq!(
-            export(query, &media, &body),
-            Err(expected),
-            "{query} {media:?} {body}"
+            &Media::Form,
+            &[(body, Refusal::ParamLocked)],
         );
     }
-    let invalid = read(
-        &Query::parse("").unwrap(),
-        (&Media::Json, b"\xff"),
-        &layout(),
-        world().rules(),
-    );
-    assert_eq!(invalid.unwrap_err().refusal, Refusal::BodyUnsupported);
+    let malformed = [("{}", Refusal::RequestMalformed)];
+    refused("parameters=%5B%5D", &Media::Json, &malformed);
+}
+
+#[test]
+fn a_form_has_one_reading() {
+    let lock = pair("parameters", r#"[{"id":"5aefc7","value":"acorp"}]"#);
+    let twice = "parameters=%5B%5D&parameters=%5B%5D";
+    let bodies = [
+        (&*lock, Refusal::ParamLocked),
+        ("tenant=acorp", Refusal::ParamLocked),
+        (twice, Refusal::RequestMalformed),
+        ("parameters[]=%5B%5D", Refusal::RequestMalformed),
+        ("parameters=%22%5B%5D%22", Refusal::RequestMalformed),
+        ("parameters=null", Refusal::RequestMalformed),
+        ("format_rows=1", Refusal::RequestMalformed),
+        ("parameters=[ ]", Refusal::BodyUnsupported),
+        ("parameters=%ff", Refusal::BodyUnsupported),
+        ("parameters=%5B%5D\r\n", Refusal::BodyUnsupported),
+        ("ü=1", Refusal::BodyUnsupported),
+    ];
+    refused("", &Media::Form, &bodies);
+}
+
+#[test]
+fn a_document_has_one_reading() {
+    let lock = r#"{"parameters":[{"id":"5aefc7","value":"acorp"}]}"#;
+    let long = format!(r#"{{"{}":1}}"#, "a".repeat(300));
+    let wide: Vec<_> = (0..100).map(|count| format!("\"a{count}\":1")).collect();
+    let wide = format!("{{{}}}", wide.join(","));
+    let bodies = [
+        (lock, Refusal::ParamLocked),
+        (r#"{"tenant":"acorp"}"#, Refusal::ParamLocked),
+        (r#"{"5aefc7":"acorp"}"#, Refusal::ParamLocked),
+        (r#"{"parameters":"[]"}"#, Refusal::RequestMalformed),
+        (r#"{"parameters":null}"#, Refusal::RequestMalformed),
+        (r#"{"parameters":{}}"#, Refusal::RequestMalformed),
+        (r#"{"Parameters":[]}"#, Refusal::RequestMalformed),
+        (r#"{"format_rows":"true"}"#, Refusal::RequestMalformed),
+        (r#"{"format_rows":null}"#, Refusal::RequestMalformed),
+        (
+            r#"{"parameters":[],"parameters":[]}"#,
+            Refusal::BodyUnsupported,
+        ),
+        ("[]", Refusal::BodyUnsupported),
+        ("", Refusal::BodyUnsupported),
+        (&long, Refusal::BodyUnsupported),
+        (&wide, Refusal::BodyUnsupported),
+    ];
+    refused("", &Media::Json, &bodies);
+}
+
+#[test]
+fn other_bodies_are_not_read() {
+    let unsupported = [("parameters=%5B%5D", Refusal::BodyUnsupported)];
+    refused("", &Media::Other, &unsupported);
+    refused("", &Media::Multipart("x".into()), &unsupported);
+    let nothing = Query::default();
+    for media in [Media::Form, Media::Json] {
+        let invalid = read(&nothing, (&media, b"\xff"), &layout(), world().rules());
+        assert_eq!(invalid.unwrap_err().refusal, Refusal::BodyUnsupported);
+    }
 }
