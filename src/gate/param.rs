@@ -49,29 +49,35 @@ pub struct ParamSpec {
     pub mode: Mode,
     /// The type of one value.
     pub kind: Type,
-    /// Whether a list of values is accepted (one value is always accepted).
+    /// Whether a list of several values is accepted (one value always is, also as a list of one).
     pub list: bool,
     /// The scope with which a token may say `{"all": true}` for this locked parameter: every value, said in so many words. `None`: nobody may.
     pub all: Option<Box<str>>,
 }
 
 impl ParamSpec {
-    /// Reads the value that a token brings: JSON, typed.
+    /// Reads the value that a token brings: JSON, typed. Where no list is accepted, a list of exactly one value is that value: Metabase's
+    /// documentation tells backends to sign `["acme"]`.
     ///
     /// # Errors
-    /// `param_missing` for an empty value, also within a list; `param_invalid` for one of another type, or a list where none is accepted.
+    /// `param_missing` for an empty value, also within a list; `param_invalid` for one of another type, or for several where one is accepted.
     pub fn value(&self, json: &Json) -> Result<Value, Refusal> {
-        match json {
-            Json::Array(all) if all.is_empty() => Err(Refusal::ParamMissing),
-            Json::Array(all) if !self.list || all.len() > MAX_LIST => Err(Refusal::ParamInvalid),
-            Json::Array(all) => all
+        match (json, self.list) {
+            (Json::Array(all), _) if all.is_empty() => Err(Refusal::ParamMissing),
+            (Json::Array(all), false) => match all.as_slice() {
+                [one] => scalar::typed(self.kind, one).map(Value::One),
+                _ => Err(Refusal::ParamInvalid),
+            },
+            (Json::Array(all), true) if all.len() > MAX_LIST => Err(Refusal::ParamInvalid),
+            (Json::Array(all), true) => all
                 .iter()
                 .map(|one| scalar::typed(self.kind, one))
                 .collect::<Result<_, _>>()
                 .map(Value::Many),
-            Json::Bool(_) | Json::Null | Json::Number(_) | Json::Object(_) | Json::String(_) => {
-                scalar::typed(self.kind, json).map(Value::One)
-            }
+            (
+                Json::Bool(_) | Json::Null | Json::Number(_) | Json::Object(_) | Json::String(_),
+                _,
+            ) => scalar::typed(self.kind, json).map(Value::One),
         }
     }
 

@@ -160,7 +160,7 @@ pub struct Param {
     /// The type of one value.
     #[serde(rename = "type")]
     pub kind: ParamType,
-    /// Whether the token may hold a list of values.
+    /// Whether the token may hold a list of several values.
     pub list: bool,
 }
 

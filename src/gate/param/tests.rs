@@ -207,9 +207,40 @@ fn refuses_text_that_is_not_canonical() {
 }
 
 #[test]
+fn a_list_of_one_value_is_that_value() {
+    for (kind, value, text) in [
+        (Type::Integer, json!([1]), "1"),
+        (Type::String, json!(["acme"]), "acme"),
+        (Type::Boolean, json!([false]), "false"),
+    ] {
+        let found = spec(kind, false).value(&value);
+        assert_eq!(found, Ok(one(text, kind)), "{value}");
+    }
+    // Where a list is declared, it stays one: an upstream that reads an array gets an array.
+    let found = spec(Type::Integer, true).value(&json!([1])).unwrap();
+    assert_eq!(found.to_json(), json!([1]));
+    for (value, refusal) in [
+        (json!([1, 1]), Refusal::ParamInvalid),
+        (json!([[1]]), Refusal::ParamInvalid),
+        (json!(["1"]), Refusal::ParamInvalid),
+        (json!([{"all": true}]), Refusal::ParamInvalid),
+        (json!([null]), Refusal::ParamMissing),
+        (json!([[]]), Refusal::ParamMissing),
+        (json!([]), Refusal::ParamMissing),
+    ] {
+        let found = spec(Type::Integer, false).value(&value);
+        assert_eq!(found, Err(refusal), "{value}");
+    }
+    assert_eq!(
+        spec(Type::String, false).value(&json!([" "])),
+        Err(Refusal::ParamMissing)
+    );
+}
+
+#[test]
 fn a_list_is_accepted_only_where_declared() {
     assert_eq!(
-        spec(Type::Integer, false).value(&json!([1])),
+        spec(Type::Integer, false).value(&json!([1, 2])),
         Err(Refusal::ParamInvalid)
     );
     let found = spec(Type::Integer, true).value(&json!([1, 2])).unwrap();
