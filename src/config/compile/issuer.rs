@@ -216,6 +216,14 @@ fn claims(raw: &raw::Issuer, at: &At<'_>) -> ClaimNames {
     if !raw.danger_resources.is_empty() {
         danger.danger();
     }
+    if raw
+        .default_viewer
+        .as_ref()
+        .is_some_and(|name| !ClaimNames::is_viewer(name))
+    {
+        at.key("default_viewer")
+            .report("is not a name, such as \"anonymous\": 1 to 256 characters, not blank");
+    }
     let resource = |(index, text): (usize, &String)| {
         let read = Resource::parse(text)
             .ok_or_else(|| format!("`{text}` is not a resource, such as \"dashboard:42\""));
@@ -235,5 +243,6 @@ fn claims(raw: &raw::Issuer, at: &At<'_>) -> ClaimNames {
             .enumerate()
             .filter_map(resource)
             .collect(),
+        viewer_default: raw.default_viewer.as_deref().map(Into::into),
     }
 }

@@ -29,6 +29,8 @@ pub struct Issuer {
     pub leeway: Duration,
     /// Other names of claims, for issuers that cannot use ours.
     pub claims: Claims,
+    /// The viewer of tokens without `sub`, which may then leave it out; all of them are one viewer.
+    pub default_viewer: Option<String>,
     /// Resources granted to every token of this issuer, which then needs no `resource` claim.
     pub danger_resources: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Default for Issuer {
             max_lifetime: Duration::seconds(600),
             leeway: Duration::seconds(5),
             claims: Claims::default(),
+            default_viewer: None,
             danger_resources: Vec::new(),
         }
     }

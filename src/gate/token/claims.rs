@@ -44,6 +44,15 @@ pub struct ClaimNames {
     pub params: Vec<(Box<str>, Box<str>)>,
     /// Resources granted to every token of this issuer; with these, `resource` may be absent.
     pub resources: Vec<Resource>,
+    /// The viewer of tokens without `sub`, which may then be absent. All of them are one viewer: to limits, to sessions, to the audit trail.
+    pub viewer_default: Option<Box<str>>,
+}
+
+impl ClaimNames {
+    /// Whether a text can be a viewer's name: not blank, at most 256 characters, none of them a control character.
+    pub fn is_viewer(text: &str) -> bool {
+        is_word(text)
+    }
 }
 
 impl Claims {
@@ -81,7 +90,7 @@ impl Claims {
         names(&payload, "aud", issuer.audience.as_deref())?;
         let tenant = tenant(&payload, issuer.claims.tenant.as_deref())?;
         Ok(Self {
-            viewer: text(&payload, "sub")?.ok_or(INVALID)?,
+            viewer: viewer(&payload, issuer.claims.viewer_default.as_deref())?,
             tenant,
             token_id: text(&payload, "jti")?,
             resources: resources(&payload, &issuer.claims.resources)?,
@@ -110,6 +119,12 @@ fn text(payload: &Map<String, Value>, claim: &str) -> Result<Option<Box<str>>, R
         Some(Value::String(text)) if is_word(text) => Ok(Some(text.as_str().into())),
         Some(_) => Err(INVALID),
     }
+}
+
+/// `sub`; where it is absent, the issuer's own default. One that is there and wrong is never replaced.
+fn viewer(payload: &Map<String, Value>, default: Option<&str>) -> Result<Box<str>, Refusal> {
+    let named = text(payload, "sub")?;
+    named.or_else(|| default.map(Into::into)).ok_or(INVALID)
 }
 
 fn is_word(text: &str) -> bool {

@@ -73,6 +73,19 @@ fn refuses_a_token_without_a_required_claim() {
 }
 
 #[test]
+fn a_default_viewer_stands_in_for_an_absent_sub_only() {
+    let mut issuer = issuer();
+    issuer.claims.viewer_default = Some("anonymous".into());
+    let viewer = |payload: &Value| read_with(payload, &issuer).map(|claims| claims.viewer);
+    assert_eq!(viewer(&without("sub")).as_deref(), Ok("anonymous"));
+    assert_eq!(viewer(&with(&json!({}))).as_deref(), Ok("viewer-7"));
+    for wrong in [json!(null), json!(""), json!(" "), json!(7), json!(["a"])] {
+        let payload = with(&json!({ "sub": wrong }));
+        assert_eq!(viewer(&payload), Err(Refusal::TokenInvalid), "{wrong}");
+    }
+}
+
+#[test]
 fn refuses_a_claim_that_is_not_of_its_type() {
     let long = "x".repeat(257);
     let table = [
