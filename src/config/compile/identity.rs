@@ -85,17 +85,22 @@ fn identity_source(text: &str, at: &At<'_>, params: &[ParamSpec]) -> Option<Iden
 
 /// `cookies` and `upstream_cookies`.
 pub(super) fn cookies(raw: &raw::Site, at: &At<'_>) -> (CookieMode, Vec<Box<str>>) {
-    let superset = raw.kind == Some(raw::Kind::Superset);
-    if superset && (raw.cookies == raw::Cookies::Frame || !raw.upstream_cookies.is_empty()) {
-        let key = if raw.cookies == raw::Cookies::Frame {
-            "cookies"
-        } else {
-            "upstream_cookies"
-        };
-        at.key(key).report("Superset's session cookie would win over the guest token: none of its cookies may pass");
+    let none = match raw.kind {
+        Some(raw::Kind::Metabase) => Some(
+            "Metabase's embeds need no cookies: none of them may pass, a signed-in person's least of all",
+        ),
+        Some(raw::Kind::Superset) => Some(
+            "Superset's session cookie would win over the guest token: none of its cookies may pass",
+        ),
+        Some(raw::Kind::Generic) | None => None,
+    };
+    let frame = raw.cookies == raw::Cookies::Frame;
+    if let Some(why) = none.filter(|_| frame || !raw.upstream_cookies.is_empty()) {
+        let key = if frame { "cookies" } else { "upstream_cookies" };
+        at.key(key).report(why);
     }
     let at = at.key("upstream_cookies");
-    if !superset && raw.cookies == raw::Cookies::Frame && !raw.upstream_cookies.is_empty() {
+    if none.is_none() && raw.cookies == raw::Cookies::Frame && !raw.upstream_cookies.is_empty() {
         at.report("goes with cookies = \"strip\": with \"frame\" all pass");
     }
     for (index, name) in raw.upstream_cookies.iter().enumerate() {

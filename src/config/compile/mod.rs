@@ -8,6 +8,7 @@ mod identity;
 mod issuer;
 mod listen;
 mod lock;
+mod metabase;
 mod param;
 mod route;
 mod session;
@@ -36,7 +37,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         &root.key("site"),
         &site::Shared {
             issuers: &issuers,
-            sessions: raw.session.is_some(),
+            session: raw.session.as_ref().map(|session| session.lifetime.0),
         },
     );
     let (gate, sites) = sites?;

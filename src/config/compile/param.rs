@@ -12,11 +12,15 @@ use crate::{
 };
 
 /// All parameters of a site, in the order of their names.
-pub(super) fn params(raw: &BTreeMap<String, raw::Param>, at: &At<'_>) -> Vec<ParamSpec> {
+pub(super) fn params(
+    raw: &BTreeMap<String, raw::Param>,
+    at: &At<'_>,
+    kind: Option<raw::Kind>,
+) -> Vec<ParamSpec> {
     let mut params: Vec<ParamSpec> = Vec::with_capacity(raw.len());
     for (name, raw) in raw {
         let at = at.key(name);
-        let Some(param) = param(name, raw, &at) else {
+        let Some(param) = param(name, raw, &at, kind) else {
             continue;
         };
         match params.iter().find(|other| other.folded == param.folded) {
@@ -30,7 +34,7 @@ pub(super) fn params(raw: &BTreeMap<String, raw::Param>, at: &At<'_>) -> Vec<Par
     params
 }
 
-fn param(name: &str, raw: &raw::Param, at: &At<'_>) -> Option<ParamSpec> {
+fn param(name: &str, raw: &raw::Param, at: &At<'_>, kind: Option<raw::Kind>) -> Option<ParamSpec> {
     let folded = fold(name);
     if folded.is_empty() || name.chars().any(char::is_control) {
         at.report("is not a name");
@@ -45,9 +49,34 @@ fn param(name: &str, raw: &raw::Param, at: &At<'_>) -> Option<ParamSpec> {
         mode: mode_of(*mode),
         kind: type_of(raw.kind),
         list: raw.list,
-        all: None,
+        all: all(raw, &at.key("all"), kind),
     })
 }
+
+/// The scope that may say "all values", where there is one.
+fn all(raw: &raw::Param, at: &At<'_>, kind: Option<raw::Kind>) -> Option<Box<str>> {
+    let scope = raw.all.as_deref()?;
+    if kind.is_some_and(|kind| kind != raw::Kind::Metabase) {
+        at.report("goes with kind = \"metabase\": elsewhere a locked parameter always has a value");
+    }
+    if raw.mode.is_some_and(|mode| mode != raw::Mode::Locked) {
+        at.report("goes with mode = \"locked\": only a locked parameter must have a value");
+    }
+    let word = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+    if !word {
+        at.report(format!(
+            "`{scope}` is not the name of a scope, such as \"staff\""
+        ));
+    } else if ORDINARY.contains(&scope) {
+        at.report(format!(
+            "`{scope}` is a scope of ordinary viewers: name one of its own, such as \"staff\""
+        ));
+    }
+    Some(scope.into())
+}
+
+/// Scopes that mean something else.
+const ORDINARY: [&str; 2] = ["download", "view"];
 
 fn mode_of(mode: raw::Mode) -> Mode {
     match mode {

@@ -4,11 +4,14 @@ use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
-use super::{context::At, frame, identity, issuer::Issuers, param, route, superset, upstream};
+use super::{
+    context::At, frame, identity, issuer::Issuers, metabase, param, route, superset, upstream,
+};
 use crate::{
-    adapter::superset::{places, surface},
+    adapter::{metabase::surface as metabase_surface, superset::surface as superset_surface},
     config::{
         raw,
         spec::{AdapterSpec, IdentitySource, SiteEntry, UpstreamSpec},
@@ -30,8 +33,8 @@ use crate::{
 pub(super) struct Shared<'s> {
     /// All issuers.
     pub(super) issuers: &'s Issuers,
-    /// Whether there is a `[session]`.
-    pub(super) sessions: bool,
+    /// How long sessions live, where there is a `[session]`.
+    pub(super) session: Option<Duration>,
 }
 
 /// All sites, and the table that finds them.
@@ -96,22 +99,16 @@ impl Draft<'_, '_> {
         check_name(self.name, self.at);
         let (raw, at) = (self.raw, self.at);
         let upstream = upstream::upstream(raw, at);
-        let params = param::params(&raw.params, &at.key("params"));
+        let params = param::params(&raw.params, &at.key("params"), raw.kind);
+        let sessions = self.sessions();
         let identity = identity::identity(&raw.identity, &at.key("identity"), &params);
         let (cookies, kept_cookies) = identity::cookies(raw, at);
-        let adapter = self.adapter(
-            &params,
-            upstream.as_ref(),
-            &identity
-                .iter()
-                .map(|(_, source)| *source)
-                .collect::<Vec<_>>(),
-        );
+        let told: Vec<_> = identity.iter().map(|(_, source)| *source).collect();
+        let adapter = self.adapter(&params, upstream.as_ref(), &told, sessions);
         let issuers = self.issuers(adapter.as_ref().map(|(surface, _)| surface));
         let frame = frame::policy(raw, at);
         let limits = limits(&raw.limits, &at.key("limits"));
         let places = self.places(&params);
-        let sessions = self.sessions();
         let (surface, adapter) = adapter?;
         let site = Site {
             name: self.name.into(),
@@ -142,27 +139,30 @@ impl Draft<'_, '_> {
         params: &[ParamSpec],
         upstream: Option<&UpstreamSpec>,
         identity: &[IdentitySource],
+        sessions: bool,
     ) -> Option<(RouteTable, AdapterSpec)> {
         let (raw, at) = (self.raw, self.at);
-        match at
-            .key("kind")
-            .require(raw.kind.as_ref(), "\"generic\" or \"superset\"")?
-        {
-            raw::Kind::Generic => {
-                if raw.superset.is_some() {
-                    at.key("superset").report("goes with kind = \"superset\"");
-                }
-                Some((
-                    route::routes(raw, &at.key("routes"), params)?,
-                    AdapterSpec::Generic,
-                ))
+        let kind = at.key("kind").require(
+            raw.kind.as_ref(),
+            "\"generic\", \"metabase\" or \"superset\"",
+        )?;
+        self.misplaced(*kind);
+        match kind {
+            raw::Kind::Generic => Some((
+                route::routes(raw, &at.key("routes"), params)?,
+                AdapterSpec::Generic,
+            )),
+            raw::Kind::Metabase => {
+                let around = metabase::Around {
+                    params,
+                    session: self.shared.session.filter(|_| sessions),
+                };
+                let at = at.key("metabase");
+                let spec = metabase::spec(raw.metabase.as_ref(), &at, &around)?;
+                let surface = at.accept(RouteTable::build(metabase_surface::surface(&spec)))?;
+                Some((surface, AdapterSpec::Metabase(Box::new(spec))))
             }
             raw::Kind::Superset => {
-                if !raw.routes.is_empty() {
-                    at.key("routes").report(
-                        "goes with kind = \"generic\": the Superset adapter brings its own surface",
-                    );
-                }
                 let around = superset::Around {
                     site: raw,
                     params,
@@ -173,9 +173,30 @@ impl Draft<'_, '_> {
                 let spec = superset::spec(raw.superset.as_ref(), &at.key("superset"), &around)?;
                 let surface = at
                     .key("superset")
-                    .accept(RouteTable::build(surface(&spec)))?;
+                    .accept(RouteTable::build(superset_surface::surface(&spec)))?;
                 Some((surface, AdapterSpec::Superset(Box::new(spec))))
             }
+        }
+    }
+
+    /// Tables that belong to another kind of site.
+    fn misplaced(&self, kind: raw::Kind) {
+        let report = |key: &str, problem: &str| self.at.key(key).report(problem);
+        let brings = match kind {
+            raw::Kind::Generic => None,
+            raw::Kind::Metabase => Some("Metabase"),
+            raw::Kind::Superset => Some("Superset"),
+        };
+        if let Some(name) = brings.filter(|_| !self.raw.routes.is_empty()) {
+            let problem =
+                format!("goes with kind = \"generic\": the {name} adapter brings its own surface");
+            report("routes", &problem);
+        }
+        if self.raw.metabase.is_some() && kind != raw::Kind::Metabase {
+            report("metabase", "goes with kind = \"metabase\"");
+        }
+        if self.raw.superset.is_some() && kind != raw::Kind::Superset {
+            report("superset", "goes with kind = \"superset\"");
         }
     }
 
@@ -217,7 +238,8 @@ impl Draft<'_, '_> {
             }
         }
         let mut places = match self.raw.kind {
-            Some(raw::Kind::Superset) => places(),
+            Some(raw::Kind::Metabase) => metabase_surface::places(),
+            Some(raw::Kind::Superset) => superset_surface::places(),
             Some(raw::Kind::Generic) | None => Places {
                 query: Vec::new(),
                 bearer: true,
@@ -233,13 +255,22 @@ impl Draft<'_, '_> {
     }
 
     fn sessions(&self) -> bool {
-        let generic = self.raw.kind == Some(raw::Kind::Generic);
-        let sessions = self.raw.sessions.unwrap_or(generic);
-        if sessions && !self.shared.sessions {
-            self.at.key("sessions").report(
-                "needs a [session] table with a secret: a generic site's page loads earn a session; or set sessions = false, so that every \
-                 request must bring its token",
-            );
+        let there = self.shared.session.is_some();
+        let usual = match self.raw.kind {
+            Some(raw::Kind::Generic) => true,
+            Some(raw::Kind::Metabase) => there,
+            Some(raw::Kind::Superset) | None => false,
+        };
+        let sessions = self.raw.sessions.unwrap_or(usual);
+        if sessions && !there {
+            let whose = match self.raw.kind {
+                Some(raw::Kind::Generic) => "a generic site's ",
+                Some(raw::Kind::Metabase | raw::Kind::Superset) | None => "",
+            };
+            self.at.key("sessions").report(format!(
+                "needs a [session] table with a secret: {whose}page loads earn a session; or set sessions = false, so that every request must \
+                 bring its token",
+            ));
         }
         sessions
     }

@@ -4,6 +4,7 @@
 //! when the file is compiled, and noted here as `required` for the schema.
 
 mod issuer;
+mod metabase;
 mod site;
 mod superset;
 
@@ -16,6 +17,7 @@ use serde::{
 };
 
 pub use issuer::{Claims, Issuer, Key};
+pub use metabase::{Item, ItemKind, Metabase, PublicLink, Unmapped, Values};
 pub use site::{
     Access, Cookies, Kind, Limits, Lock, Mode, Param, ParamType, Place, Route, Site, Tenant,
     Timeouts, TopLevel, UpstreamTls,

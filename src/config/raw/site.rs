@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::superset::Superset;
+use super::{metabase::Metabase, superset::Superset};
 use crate::config::units::{Duration, Rate, Size};
 
 /// One public host (or host and path prefix) in front of one upstream, with its policy.
@@ -29,7 +29,8 @@ pub struct Site {
     pub top_level: TopLevel,
     /// Query parameters in which a token may stand; the adapter's own places come on top.
     pub token_query: Vec<String>,
-    /// Whether a page load with a token earns a session. Unless given: true for generic sites, false for Superset.
+    /// Whether a page load with a token earns a session. Unless given: true for generic sites, false for Superset; for Metabase true
+    /// where there is a `[session]`.
     pub sessions: Option<bool>,
     /// What happens to the upstream's cookies.
     pub cookies: Cookies,
@@ -51,6 +52,8 @@ pub struct Site {
     pub tenants: BTreeMap<String, Tenant>,
     /// The surface of a generic site; the most specific path wins, what is not listed is 404.
     pub routes: Vec<Route>,
+    /// What the Metabase adapter needs; for `kind = "metabase"`.
+    pub metabase: Option<Metabase>,
     /// What the Superset adapter needs; for `kind = "superset"`.
     pub superset: Option<Superset>,
 }
@@ -77,6 +80,7 @@ impl Default for Site {
             limits: Limits::default(),
             tenants: BTreeMap::new(),
             routes: Vec::new(),
+            metabase: None,
             superset: None,
         }
     }
@@ -88,6 +92,8 @@ impl Default for Site {
 pub enum Kind {
     /// Any web application; the file declares the surface.
     Generic,
+    /// Metabase; the adapter brings the surface.
+    Metabase,
     /// Apache Superset or CalabiIQ; the adapter brings the surface.
     Superset,
 }
@@ -162,6 +168,8 @@ pub struct Param {
     pub kind: ParamType,
     /// Whether the token may hold a list of several values.
     pub list: bool,
+    /// The scope with which a token may say `{ "all": true }` for this locked parameter, and so every value. Only with `kind = "metabase"`.
+    pub all: Option<String>,
 }
 
 /// Who decides a parameter's value.
