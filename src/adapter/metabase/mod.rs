@@ -1,8 +1,10 @@
 //! Metabase: signed ("static", "guest") embeds whose token is swapped at the edge, and public links that are locked to a viewer's token.
 
 pub mod filters;
+pub mod layout;
 pub mod learn;
 pub mod mint;
+pub mod prune;
 pub mod spec;
 pub mod surface;
 
