@@ -243,6 +243,33 @@ fn no_secret_is_repeated() {
     }
 }
 
+#[test]
+fn all_faults_are_said_at_once() {
+    let text = SIGNED.replace("\"MB\"", "\"SHORT\"")
+        + "token_ttl = \"1h\"\nlayout_ttl = \"1h\"\nversion = 0\nunmapped = \"deny\"\nsettings = [\"version\"]\ngeojson = [\"..\"]\n\
+           [site.a.metabase.dashboards.x]\n[site.a.metabase.public.y]\n";
+    let said = faults(&text);
+    let keys: Vec<&str> = said
+        .iter()
+        .filter_map(|fault| fault.split(": ").next())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "metabase.embedding_secret",
+            "metabase.token_ttl",
+            "metabase.layout_ttl",
+            "metabase.version",
+            "metabase.unmapped",
+            "metabase.settings[0]",
+            "metabase.geojson[0]",
+            "metabase.dashboards.x",
+            "metabase.public.y",
+            "metabase.public.y.kind",
+        ]
+    );
+}
+
 const NOT_A_KEY: &str = "metabase.embedding_secret: is not Metabase's embedding secret key: that is the 64 hexadecimal characters of its admin page \
                          (Embedding), as they stand there, not decoded; ";
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::context::At;
+use super::{Reported, context::At};
 use crate::{
     adapter::{
         metabase::{
@@ -45,44 +45,44 @@ pub(super) fn spec(
     if raw.version.is_some_and(|major| !MAJORS.contains(&major)) {
         version.report("is not a major version, such as 58 for `v0.58.28`");
     }
-    let token_ttl = at.key("token_ttl");
+    let ttl = |key, ttl, least, most| within(ttl, least, most, &at.key(key));
+    let token_ttl = ttl(
+        "token_ttl",
+        raw.token_ttl,
+        SECOND,
+        MetabaseSpec::MAX_TOKEN_TTL,
+    );
+    let layout_ttl = ttl("layout_ttl", raw.layout_ttl, Duration::ZERO, LONGEST_LAYOUT);
+    let guest_token_ttl = guest_token_ttl(raw, &at.key("guest_token_ttl"), around);
+    let settings = names(&raw.settings, &at.key("settings"), setting);
+    let geojson = names(&raw.geojson, &at.key("geojson"), map_key);
     Some(MetabaseSpec {
-        embedding_secret: secret?,
-        token_ttl: within(
-            raw.token_ttl,
-            SECOND,
-            MetabaseSpec::MAX_TOKEN_TTL,
-            &token_ttl,
-        ),
+        embedding_secret: secret.ok()?,
+        token_ttl,
         version: raw.version,
         downloads: raw.downloads,
         values: values_of(raw.values),
-        api_key: api_key?,
+        api_key: api_key.ok()?,
         unmapped: unmapped_of(raw.unmapped),
-        guest_token_ttl: guest_token_ttl(raw, &at.key("guest_token_ttl"), around),
-        layout_ttl: within(
-            raw.layout_ttl,
-            Duration::ZERO,
-            LONGEST_LAYOUT,
-            &at.key("layout_ttl"),
-        ),
-        settings: names(&raw.settings, &at.key("settings"), setting),
-        geojson: names(&raw.geojson, &at.key("geojson"), map_key),
+        guest_token_ttl,
+        layout_ttl,
+        settings,
+        geojson,
         items: items.into_iter().flatten().collect(),
         public,
     })
 }
 
-/// Metabase's key as it stands: the HMAC key is the 64 characters, not the 32 bytes that they spell. The outer `None` is a fault.
-fn embedding_secret(raw: &raw::Metabase, at: &At<'_>) -> Option<Option<SecretBytes>> {
+/// Metabase's key as it stands: the HMAC key is the 64 characters, not the 32 bytes that they spell.
+fn embedding_secret(raw: &raw::Metabase, at: &At<'_>) -> Result<Option<SecretBytes>, Reported> {
     let Some(source) = &raw.embedding_secret else {
         if raw.public.is_empty() {
             at.report("is required: Metabase's MB_EMBEDDING_SECRET_KEY, such as { env = \"MB_EMBEDDING_SECRET_KEY\" }; or else a public link");
-            return None;
+            return Err(Reported);
         }
-        return Some(None);
+        return Ok(None);
     };
-    let secret = at.secret(source)?;
+    let secret = at.secret(source).ok_or(Reported)?;
     let bytes = secret.expose();
     let fault = if bytes.len() != SECRET_CHARS {
         format!("this one has {}", bytes.len())
@@ -91,13 +91,13 @@ fn embedding_secret(raw: &raw::Metabase, at: &At<'_>) -> Option<Option<SecretByt
     } else if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
         "this one is a single character repeated: let Metabase make one".to_owned()
     } else {
-        return Some(Some(SecretBytes::new(bytes)));
+        return Ok(Some(SecretBytes::new(bytes)));
     };
     at.report(format!(
         "is not Metabase's embedding secret key: that is the 64 hexadecimal characters of its admin page (Embedding), as they stand there, \
          not decoded; {fault}"
     ));
-    None
+    Err(Reported)
 }
 
 /// Keys that say something of signed embeds, where there are none: they would look like protection.
@@ -118,16 +118,17 @@ fn signed_only(raw: &raw::Metabase, at: &At<'_>) {
     }
 }
 
-/// The outer `None` is a fault.
-fn api_key(raw: &raw::Metabase, at: &At<'_>) -> Option<Option<SecretBytes>> {
+/// `api_key`, and `unmapped` without it.
+fn api_key(raw: &raw::Metabase, at: &At<'_>) -> Result<Option<SecretBytes>, Reported> {
     let Some(source) = &raw.api_key else {
         if raw.unmapped.is_some() {
             at.key("unmapped")
                 .report("needs `api_key`: without one the layouts of signed embeds are not known");
         }
-        return Some(None);
+        return Ok(None);
     };
-    header_secret(source, &at.key("api_key")).map(Some)
+    let key = header_secret(source, &at.key("api_key"));
+    Ok(Some(key.ok_or(Reported)?))
 }
 
 /// A secret that fits into a header field.
@@ -210,7 +211,7 @@ fn rules(raw: &raw::Item, at: &At<'_>, around: &Around<'_>) -> ItemRules {
             None => {}
             Some((index, Mode::Locked)) => modes.push((index, Mode::Disabled)),
             Some((_, Mode::Disabled | Mode::Enabled)) => {
-                at.report(format!("`{name}` is not locked"))
+                at.report(format!("`{name}` is not locked"));
             }
         }
     }
