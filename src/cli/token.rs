@@ -117,7 +117,10 @@ fn claims(
             json!(tenant),
         );
     }
-    put("resources", resources(&args.resource)?);
+    let (claim, granted) = resources(&args.resource)?;
+    put(claim, granted);
+    // Metabase's front end reads the payload, and wants it there.
+    put("params", json!({}));
     if let Some(scope) = &args.scope {
         put("scope", json!(scope));
     }
@@ -191,18 +194,30 @@ fn token_id(args: &TokenArgs) -> Result<String, Failure> {
     Ok(id)
 }
 
-fn resources(texts: &[String]) -> Result<Value, Failure> {
-    let one = |text: &String| match Resource::parse(text) {
-        Some(resource) => Ok(json!({ "type": resource.kind, "id": resource.id })),
-        None => Err(Failure::Usage(format!(
-            "`{text}` is not a resource, such as dashboard:42"
-        ))),
+/// One resource stands in the form that Metabase's front end reads, numbers as numbers; several as a list.
+fn resources(texts: &[String]) -> Result<(&'static str, Value), Failure> {
+    let one = |text: &String| {
+        Resource::parse(text).ok_or_else(|| {
+            Failure::Usage(format!("`{text}` is not a resource, such as dashboard:42"))
+        })
     };
-    texts
-        .iter()
-        .map(one)
-        .collect::<Result<Vec<_>, _>>()
-        .map(Value::Array)
+    let all: Vec<Resource> = texts.iter().map(one).collect::<Result<_, _>>()?;
+    if let [only] = all.as_slice() {
+        let mut claim = Map::new();
+        claim.insert(only.kind.to_string(), id(&only.id));
+        return Ok(("resource", Value::Object(claim)));
+    }
+    let listed = |resource: &Resource| json!({ "type": resource.kind, "id": resource.id });
+    Ok(("resources", all.iter().map(listed).collect()))
+}
+
+/// An identifier that reads back the same as a number is one.
+fn id(text: &str) -> Value {
+    let number = text.parse::<u64>().ok();
+    match number.filter(|number| number.to_string() == text) {
+        Some(number) => json!(number),
+        None => json!(text),
+    }
 }
 
 fn params(args: &TokenArgs, snapshot: &Snapshot) -> Result<Vec<(String, Value)>, Failure> {
@@ -262,6 +277,25 @@ const DEFAULT_TTL: u64 = 600;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_resource_is_in_metabases_form() {
+        let claim = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+            resources(&texts).ok()
+        };
+        for (text, value) in [
+            ("dashboard:42", json!({ "dashboard": 42 })),
+            ("dashboard:042", json!({ "dashboard": "042" })),
+            ("report:q:3", json!({ "report": "q:3" })),
+        ] {
+            assert_eq!(claim(&[text]), Some(("resource", value)), "{text}");
+        }
+        let both = json!([{ "type": "dashboard", "id": "42" }, { "type": "question", "id": "5" }]);
+        let found = claim(&["dashboard:42", "question:5"]);
+        assert_eq!(found, Some(("resources", both)));
+        assert_eq!(claim(&["q3"]), None);
+    }
 
     #[test]
     fn values_are_typed_as_the_site_declares() {
