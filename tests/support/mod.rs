@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod metabase;
 pub(crate) mod upstream;
 
 use std::time::{Duration, Instant};
