@@ -5,6 +5,8 @@ pub mod layout;
 pub mod learn;
 pub mod mint;
 pub mod prune;
+pub mod settings;
+pub mod shell;
 pub mod spec;
 pub mod surface;
 
