@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use embedgate::{
     adapter::{
         metabase::{
-            Item, Kind, Lens,
+            Item, ItemId, Kind, Lens,
             filters::{
                 Extras, Ids, Rules,
                 objects::{self, Locks},
@@ -115,7 +115,7 @@ fn filters(c: &mut Criterion) {
     let mint = Mint::new(&SecretBytes::new(&[b'a'; 64]), Duration::from_mins(1));
     let item = Item {
         kind: Kind::Dashboard,
-        id: 10,
+        id: ItemId::Number(10),
     };
     c.bench_function("metabase/mint", |b| {
         b.iter(|| {

@@ -1,13 +1,16 @@
 //! Metabase's embedding tokens, as the application would sign them. Each serves one request, goes upstream and nowhere else.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     filters::{Rules, json},
-    spec::{Item, Lens, MetabaseSpec},
+    spec::{Item, ItemId, Lens, MetabaseSpec},
 };
 use crate::{
     adapter::secret::SecretBytes,
@@ -18,7 +21,7 @@ use crate::{
     },
 };
 
-/// Signs tokens with Metabase's embedding secret. No `Debug`, no way to the key.
+/// Signs tokens with Metabase's embedding secret. No way to the key.
 pub struct Mint {
     key: hmac::Key,
     ttl: i64,
@@ -51,11 +54,11 @@ impl Mint {
         let mut payload = String::with_capacity(128);
         let kind = item.kind.as_str();
         // Writing to a string does not fail.
-        let _ = write!(
-            payload,
-            r#"{{"resource":{{"{kind}":{}}},"params":{{"#,
-            item.id
-        );
+        let _ = match item.id {
+            ItemId::Number(id) => write!(payload, r#"{{"resource":{{"{kind}":{id}}}"#),
+            ItemId::Entity(_) => write!(payload, r#"{{"resource":{{"{kind}":"{}"}}"#, item.id),
+        };
+        payload.push_str(",\"params\":{");
         for (count, fixed) in fixed.iter().enumerate() {
             if count > 0 {
                 payload.push(',');
@@ -82,6 +85,12 @@ impl Mint {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(tag, &mut token);
         token
+    }
+}
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mint(…)")
     }
 }
 

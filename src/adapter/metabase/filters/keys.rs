@@ -3,7 +3,10 @@
 use smallvec::SmallVec;
 
 use super::{Extras, Filters, json, malformed};
-use crate::gate::{policy::Denial, query};
+use crate::{
+    adapter::metabase::spec,
+    gate::{policy::Denial, query},
+};
 
 /// `true`, `false`, or not said, in the order of [`CONTROLS`].
 pub(super) type Controls = [Option<bool>; 3];
@@ -119,18 +122,12 @@ fn batch(text: &str) -> Option<Vec<(u64, u64)>> {
         let members = json::members(raw)?;
         let number = |name: &str| {
             let (_, raw) = members.iter().find(|(key, _)| key == name)?;
-            canonical(raw.get())
+            spec::number(raw.get())
         };
         let both = (number("dashcard_id")?, number("card_id")?);
         (members.len() == 2).then_some(both)
     };
     items.into_iter().map(one).collect()
-}
-
-/// A positive number, in its one spelling.
-fn canonical(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    digits.then(|| text.parse().ok())?
 }
 
 /// More cards than any dashboard shows.

@@ -29,7 +29,7 @@ fn token(world: &World) -> Result<String, Denial> {
     let rules = world.rules();
     let item = Item {
         kind: Kind::Dashboard,
-        id: 10,
+        id: ItemId::Number(10),
     };
     mint().token(&item, rules.lens, rules.granted, UnixTime(1_000))
 }
@@ -122,7 +122,7 @@ fn a_token_says_item_values_and_times() {
     let rules = rules.rules();
     let item = Item {
         kind: Kind::Question,
-        id: 5,
+        id: ItemId::Number(5),
     };
     let long = Mint::new(&SecretBytes::new(KEY), Duration::from_hours(9));
     let token = long
@@ -131,6 +131,23 @@ fn a_token_says_item_values_and_times() {
     let read: Value = serde_json::from_str(&payload(&token)).unwrap();
     assert_eq!(read["resource"], json!({"question": 5}));
     assert_eq!(read["exp"], 120, "never longer than two minutes");
+}
+
+#[test]
+fn an_entity_id_is_text_and_a_number_is_none() {
+    let item = Item {
+        kind: Kind::Dashboard,
+        id: ItemId::parse("J3kT_fN0-aBcDeFgHiJkL").unwrap(),
+    };
+    let world = world();
+    let rules = world.rules();
+    let token = mint().token(&item, rules.lens, rules.granted, UnixTime(0));
+    let read: Value = serde_json::from_str(&payload(&token.unwrap())).unwrap();
+    assert_eq!(
+        read["resource"],
+        json!({"dashboard": "J3kT_fN0-aBcDeFgHiJkL"})
+    );
+    assert_eq!(format!("{:?}", mint()), "Mint(…)");
 }
 
 #[test]
