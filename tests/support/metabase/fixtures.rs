@@ -110,7 +110,7 @@ fn on_dashboards() -> Vec<Card> {
         |id, name, columns: &[usize]| Card::new(id, name, "table", Shape::Rows(columns.into()));
     let mut sql = rows(202, "Accounts by SQL", &TABLE);
     let mut seats = tag("min_seats", "number", SEATS);
-    seats.default = Some(json!(10));
+    (seats.default, seats.widget) = (Some(json!(10)), "number/>=".into());
     let plain = tag("organization_id", "number", ORGANIZATION);
     sql.query = Query::Native(vec![plain, tag("region", "dimension", REGION), seats]);
     let mut map = Card::new(

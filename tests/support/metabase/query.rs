@@ -174,7 +174,7 @@ fn clauses(tag: &Tag, applied: &[Applied], clash: Clash) -> Result<Vec<Filter>, 
     };
     if given.is_empty() {
         let default = tag.default.as_ref().unwrap_or(&Json::Null);
-        return Ok(filter("category", default, &Json::Null)?
+        return Ok(filter(&tag.widget, default, &Json::Null)?
             .into_iter()
             .collect());
     }
@@ -190,7 +190,7 @@ fn clauses(tag: &Tag, applied: &[Applied], clash: Clash) -> Result<Vec<Filter>, 
         Clash::Last => given.last(),
     };
     let value = one.map_or(&Json::Null, |one| one.value());
-    Ok(filter("category", value, &Json::Null)?
+    Ok(filter(&tag.widget, value, &Json::Null)?
         .into_iter()
         .collect())
 }

@@ -244,7 +244,7 @@ pub(crate) struct Tag {
     pub(crate) kind: String,
     /// The column that its clause compares.
     pub(crate) column: usize,
-    /// For `dimension`.
+    /// A `dimension` takes values of this type; the clause of another tag compares like it.
     pub(crate) widget: String,
     pub(crate) default: Option<Json>,
     pub(crate) required: bool,
