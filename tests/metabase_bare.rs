@@ -2,11 +2,14 @@
 //! at Metabase. The tests of the gateway repeat these through it, where they must fail.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
+#[path = "metabase/answers.rs"]
+mod answers;
 #[path = "metabase/attacks.rs"]
 mod attacks;
 #[expect(dead_code, reason = "shared with the tests that have a gateway")]
@@ -16,6 +19,8 @@ mod client;
 mod metabase;
 #[path = "metabase/rules.rs"]
 mod rules;
+#[path = "metabase/surroundings.rs"]
+mod surroundings;
 #[path = "metabase/vectors.rs"]
 mod vectors;
 
@@ -63,3 +68,48 @@ fn named(text: &str) -> usize {
 fn accounts(standin: &Standin, target: &str) -> usize {
     named(good(standin, target).text())
 }
+
+const MAIN: u64 = fixtures::MAIN;
+
+/// A dashcard by the public link of its dashboard.
+fn open(dashboard: u64, dashcard: u64, card: u64) -> String {
+    let link = fixtures::dashboard_link(dashboard);
+    format!("/api/public/dashboard/{link}/dashcard/{dashcard}/card/{card}")
+}
+
+/// The same in a signed embed whose token locks `organization_id` to 999.
+fn signed(dashboard: u64, dashcard: u64, card: u64) -> String {
+    let token = token("dashboard", dashboard, &json!({"organization_id": [999]}));
+    format!("/api/embed/dashboard/{token}/dashcard/{dashcard}/card/{card}")
+}
+
+/// A question by its public link.
+fn question(id: u64) -> String {
+    format!("/api/public/card/{}", fixtures::question_link(id))
+}
+
+/// A parameter of [`MAIN`].
+fn id(number: u64) -> String {
+    fixtures::on_dashboard(MAIN, number)
+}
+
+/// The same by its public link.
+fn table() -> String {
+    open(MAIN, 101, 201)
+}
+
+/// [`MAIN`] in a signed embed.
+fn embed(params: &Value, rest: &str) -> String {
+    format!(
+        "/api/embed/dashboard/{}{rest}",
+        token("dashboard", MAIN, params)
+    )
+}
+
+/// A question in a signed embed.
+fn asked(id: u64, params: &Value, rest: &str) -> String {
+    format!("/api/embed/card/{}{rest}", token("question", id, params))
+}
+
+/// The table of all accounts on it.
+const TABLE: &str = "/dashcard/101/card/201";

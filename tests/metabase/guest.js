@@ -65,7 +65,7 @@
       const id = this.getAttribute(`${kind}-id`) || this.resource(kind);
       const body = JSON.stringify({ entityType: kind, entityId: Number(id), customContext: this.getAttribute("custom-context") });
       const headers = { "Content-Type": "application/json" };
-      const answer = await fetch(`${url}?response=json`, { method: "POST", credentials: "include", headers, body });
+      const answer = await fetch(`${url}${url.includes("?") ? "&" : "?"}response=json`, { method: "POST", credentials: "include", headers, body });
       if (!answer.ok) throw new Failed("CANNOT_FETCH_JWT_TOKEN", `${answer.status} ${await answer.text()}`);
       const { jwt } = await answer.json();
       if (typeof jwt !== "string") throw new Failed("DEFAULT_ENDPOINT_ERROR", "No jwt in the answer.");
