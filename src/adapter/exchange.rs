@@ -57,6 +57,8 @@ pub enum Want {
     MetabaseSettings,
     /// What a signed dashboard or question is made of.
     MetabaseItem(Item),
+    /// Which lists of values of a signed dashboard or question keep to the locked parameters.
+    MetabaseValues(Item),
     /// What a public link leads to.
     MetabasePublic(Uuid),
     /// What a Superset dashboard is made of.

@@ -215,6 +215,14 @@ impl Adapter {
         }
     }
 
+    /// What is learnt at start and again and again, whether anybody asks or not: so that what is wrong is known before it is met.
+    pub fn standing(&self) -> Vec<Want> {
+        match self {
+            Self::Generic | Self::Superset(_) => Vec::new(),
+            Self::Metabase(metabase) => metabase.standing(),
+        }
+    }
+
     /// Begins to learn something.
     ///
     /// # Errors

@@ -122,6 +122,12 @@ impl Generation {
         self.sites.get(site.index)
     }
 
+    /// All sites with what a worker needs of them.
+    pub fn sites(&self) -> impl Iterator<Item = (&Arc<Site>, &SiteRuntime)> {
+        let sites = self.snapshot.sites.iter().map(|entry| &entry.site);
+        sites.zip(&self.sites)
+    }
+
     /// All sites with their upstreams.
     pub fn targets(&self) -> impl Iterator<Item = (&Arc<Site>, &Arc<Target>)> {
         self.snapshot
@@ -159,16 +165,23 @@ impl SiteRuntime {
                 cookies,
             },
             target: Arc::new(target),
-            adapter: adapter(&entry.adapter),
+            adapter: adapter(entry),
         })
     }
 }
 
 /// The adapter of a site.
-pub fn adapter(spec: &AdapterSpec) -> Adapter {
-    match spec {
+pub fn adapter(entry: &SiteEntry) -> Adapter {
+    match &entry.adapter {
         AdapterSpec::Generic => Adapter::Generic,
-        AdapterSpec::Metabase(spec) => Adapter::Metabase(Box::new(Metabase::new((**spec).clone()))),
+        AdapterSpec::Metabase(spec) => {
+            let upstream = &entry.upstream;
+            let origin = format!("{}://{}", upstream.scheme, upstream.authority);
+            let authority = &upstream.authority;
+            let inner = [&*origin, authority.as_str(), authority.host()].map(Box::from);
+            let metabase = Metabase::new((**spec).clone(), &entry.site.params, inner.to_vec());
+            Adapter::Metabase(Box::new(metabase))
+        }
         AdapterSpec::Superset(spec) => Adapter::Superset(Box::new(Superset::new((**spec).clone()))),
     }
 }

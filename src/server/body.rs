@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Sleep, sleep};
 
+use super::sieved::{Sieved, sieved};
 use super::upstream::Answer;
 use super::watch::Busy;
 use super::wire::head::Length;
@@ -239,6 +240,7 @@ pub struct Body {
 enum Kind {
     Empty,
     Full(Bytes),
+    Sieved(Box<Sieved>),
     Tunnel(Box<Wire>),
     Upstream(Answer),
 }
@@ -248,6 +250,7 @@ impl fmt::Debug for Body {
         let kind = match &self.kind {
             Kind::Empty => "empty",
             Kind::Full(_) => "full",
+            Kind::Sieved(_) => "sieved",
             Kind::Tunnel(_) => "tunnel",
             Kind::Upstream(_) => "upstream",
         };
@@ -287,10 +290,16 @@ impl Body {
         Self::new(Kind::Tunnel(wire))
     }
 
-    /// The same body without the JSON members of these names.
+    /// The same body without the JSON members of these names, at any depth.
     #[must_use]
-    pub(super) fn without(self, _names: &'static [&'static str]) -> Self {
-        Self::empty()
+    pub(super) fn without(mut self, names: &'static [&'static str]) -> Self {
+        self.kind = match self.kind {
+            Kind::Upstream(answer) => Kind::Sieved(Box::new(Sieved::new(answer, names))),
+            // What cannot be sieved whole is not sent at all.
+            Kind::Full(bytes) => sieved(&bytes, names).map_or(Kind::Empty, Kind::Full),
+            kind @ (Kind::Empty | Kind::Sieved(_) | Kind::Tunnel(_)) => kind,
+        };
+        self
     }
 
     fn new(kind: Kind) -> Self {
@@ -313,7 +322,7 @@ impl Body {
 
     /// Keeps the connection's count of requests in progress until the body is gone.
     pub(super) fn hold(&mut self, mut busy: Busy) {
-        busy.wait(matches!(self.kind, Kind::Upstream(_)));
+        busy.wait(matches!(self.kind, Kind::Sieved(_) | Kind::Upstream(_)));
         self.busy = Some(busy);
     }
 
@@ -325,7 +334,7 @@ impl Body {
     pub(super) fn take_tunnel(&mut self) -> Option<Box<Wire>> {
         match std::mem::replace(&mut self.kind, Kind::Empty) {
             Kind::Tunnel(wire) => Some(wire),
-            kind @ (Kind::Empty | Kind::Full(_) | Kind::Upstream(_)) => {
+            kind @ (Kind::Empty | Kind::Full(_) | Kind::Sieved(_) | Kind::Upstream(_)) => {
                 self.kind = kind;
                 None
             }
@@ -362,6 +371,13 @@ impl Body {
                 let bytes = std::mem::take(bytes);
                 self.kind = Kind::Empty;
                 Poll::Ready(Some(Ok(bytes)))
+            }
+            Kind::Sieved(sieved) => {
+                let data = ready!(sieved.poll_data(cx));
+                if data.is_none() {
+                    self.kind = Kind::Empty;
+                }
+                Poll::Ready(data)
             }
             Kind::Upstream(answer) => {
                 let data = ready!(answer.poll_data(cx));
@@ -440,6 +456,7 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
+            Kind::Sieved(_) => SizeHint::default(),
             Kind::Upstream(answer) => answer.size_hint(),
         }
     }

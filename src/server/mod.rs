@@ -28,6 +28,7 @@ mod scene;
 mod serve;
 mod session;
 mod shutdown;
+mod sieved;
 pub mod spec;
 mod steward;
 pub mod tls;

@@ -55,11 +55,11 @@ pub(super) async fn finish(
                 .collect(limit)
                 .await
                 .map_err(|error| Denial::because(Refusal::UpstreamFailed, error.to_string()))?;
-            let Rewritten { body, learnt } = rewriting.run(&whole)?;
+            let Rewritten { body, learnt } = rewriting.run(&whole);
             if let Some((want, known)) = learnt {
                 app.knowledge.remember(site, generation, &want, &known);
             }
-            Ok(Body::full(body))
+            Ok(Body::full(body?))
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The thread for everything that is not a request: the admin listener, reloads, housekeeping.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
-    time::interval,
+    time::{Instant, interval},
 };
 
-use super::control::Steering;
+use super::{
+    app::Generation,
+    control::Steering,
+    exchange::Errand,
+    upstream::{Housekeeping, Upstreams, Warrant},
+};
 use crate::{
     admin::{self, AdminState},
     config::FileStamp,
@@ -21,7 +26,7 @@ pub(super) type Admin = (TcpListener, Arc<AdminState<Arc<Steering>>>);
 pub(super) fn tend(steering: &Arc<Steering>, admin: Option<Admin>, stopped: watch::Receiver<bool>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
+        .build_local(tokio::runtime::LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(run(steering, admin, stopped)),
         Err(error) => tracing::error!(%error, "no runtime for the admin listener"),
@@ -40,6 +45,7 @@ async fn run(steering: &Arc<Steering>, admin: Option<Admin>, stopped: watch::Rec
     tokio::join!(
         serving,
         keep_house(steering, stopped.clone()),
+        look_after(steering, stopped.clone()),
         hang_ups(steering, stopped.clone())
     );
 }
@@ -72,6 +78,53 @@ async fn keep_house(steering: &Steering, stopped: watch::Receiver<bool>) {
     }
 }
 
+/// Learns what is to be known before anybody asks, for each configuration as soon as it is in force, and again every [`LOOK`].
+async fn look_after(steering: &Steering, stopped: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(until(stopped));
+    let mut ticks = interval(TICK);
+    let upstreams = Upstreams::new();
+    let mut last = None;
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => {}
+        }
+        let generation = steering.app().current();
+        let current = generation.snapshot.generation;
+        if last.is_some_and(|(seen, when): (u64, Instant)| seen == current && when.elapsed() < LOOK)
+        {
+            continue;
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            () = look(steering, &generation, &upstreams) => {}
+        }
+        last = Some((current, Instant::now()));
+    }
+}
+
+async fn look(steering: &Steering, generation: &Generation, upstreams: &Rc<Upstreams>) {
+    let app = steering.app();
+    let warrant = Housekeeping::new();
+    for (site, here) in generation.sites() {
+        for want in here.adapter.standing() {
+            let upstream = upstreams.of(&here.target);
+            let errand = Errand {
+                adapter: &here.adapter,
+                upstream: &upstream,
+                warrant: Warrant::House(&warrant),
+                clock: app.clock,
+            };
+            let number = generation.snapshot.generation;
+            let learnt = app.knowledge.refresh(site, number, &want, &errand).await;
+            if let Err(failure) = learnt {
+                let detail = failure.denial().detail.unwrap_or_default();
+                tracing::warn!(site = &*site.name, ?want, "cannot be looked at: {detail}");
+            }
+        }
+    }
+}
+
 /// `SIGHUP` reloads.
 async fn hang_ups(steering: &Steering, stopped: watch::Receiver<bool>) {
     let mut signals = match signal(SignalKind::hangup()) {
@@ -96,5 +149,7 @@ async fn probe(steering: &Steering) {
     }
 }
 
+/// How often what is to be known is looked at again.
+const LOOK: Duration = Duration::from_mins(1);
 /// How often the house is kept.
 const TICK: Duration = Duration::from_secs(2);

@@ -12,6 +12,7 @@ mod hostile;
 mod lifecycle;
 mod limits;
 mod locks;
+mod metabase;
 mod reload;
 #[path = "../support/mod.rs"]
 mod support;

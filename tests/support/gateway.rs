@@ -28,10 +28,15 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts one; panics with the configuration's errors.
     pub(crate) fn start(text: &str) -> Self {
+        Self::start_with(text, &|_| None)
+    }
+
+    /// Starts one with further secrets.
+    pub(crate) fn start_with(text: &str, more: &dyn Fn(&str) -> Option<String>) -> Self {
         let env = |name: &str| match name {
             "APP" => Some(APP.to_owned()),
             "SESSION" => Some(SESSION.to_owned()),
-            _ => None,
+            _ => more(name),
         };
         let snapshot =
             Snapshot::parse(text, Path::new("/"), &env).unwrap_or_else(|errors| panic!("{errors}"));

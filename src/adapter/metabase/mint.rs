@@ -1,9 +1,6 @@
 //! Metabase's embedding tokens, as the application would sign them. Each serves one request, goes upstream and nowhere else.
 
-use std::{
-    fmt::{self, Write},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,7 +18,7 @@ use crate::{
     },
 };
 
-/// Signs tokens with Metabase's embedding secret. No way to the key.
+/// Signs tokens with Metabase's embedding secret. No `Debug`, no way to the key.
 pub struct Mint {
     key: hmac::Key,
     ttl: i64,
@@ -51,28 +48,33 @@ impl Mint {
         now: UnixTime,
     ) -> Result<String, Denial> {
         let fixed = Rules { lens, granted }.fixed()?;
-        let mut payload = String::with_capacity(128);
-        let kind = item.kind.as_str();
-        // Writing to a string does not fail.
-        let _ = match item.id {
-            ItemId::Number(id) => write!(payload, r#"{{"resource":{{"{kind}":{id}}}"#),
-            ItemId::Entity(_) => write!(payload, r#"{{"resource":{{"{kind}":"{}"}}"#, item.id),
-        };
-        payload.push_str(",\"params\":{");
+        let mut params = String::with_capacity(64);
         for (count, fixed) in fixed.iter().enumerate() {
             if count > 0 {
-                payload.push(',');
+                params.push(',');
             }
-            json::quote(&mut payload, &fixed.spec.name);
-            payload.push(':');
+            json::quote(&mut params, &fixed.spec.name);
+            params.push(':');
             match fixed.grant {
-                Grant::All => payload.push_str("[]"),
-                Grant::Only(value) => json::list(&mut payload, value.scalars()),
+                Grant::All => params.push_str("[]"),
+                Grant::Only(value) => json::list(&mut params, value.scalars()),
             }
         }
+        Ok(self.saying(item, &params, now))
+    }
+
+    /// A token for one item that says of its parameters what is written here: the members of a JSON object, without its braces. For our own questions;
+    /// what a viewer asks goes through [`Self::token`].
+    pub(super) fn saying(&self, item: &Item, params: &str, now: UnixTime) -> String {
+        let (kind, id) = (item.kind.as_str(), item.id);
+        let quote = match id {
+            ItemId::Number(_) => "",
+            ItemId::Entity(_) => "\"",
+        };
         let (iat, exp) = (now.0, now.plus(self.ttl).0);
-        let _ = write!(payload, r#"}},"iat":{iat},"exp":{exp}}}"#);
-        Ok(self.sign(&payload))
+        self.sign(&format!(
+            r#"{{"resource":{{"{kind}":{quote}{id}{quote}}},"params":{{{params}}},"iat":{iat},"exp":{exp}}}"#
+        ))
     }
 
     fn sign(&self, payload: &str) -> String {

@@ -1,63 +1,65 @@
 //! Metabase: signed ("static", "guest") embeds whose token is swapped at the edge, and public links that are locked to a viewer's token.
+//!
+//! Signed: the browser holds a viewer token of ours; each call upstream carries a Metabase token minted for that call, with the viewer's locked
+//! values in it. Public: Metabase asks for no token at all, so we do, and write every query anew with the locked values at its end. Either way the
+//! layout that the viewer gets knows nothing of what is locked, and no result tells it.
 
 pub mod filters;
+pub mod guest;
 pub mod layout;
 pub mod learn;
 pub mod mint;
 pub mod prune;
+mod public;
+mod rewriting;
 pub mod settings;
 pub mod shell;
+mod signed;
 pub mod spec;
 pub mod surface;
 
 pub use learn::Learnt;
+pub use rewriting::{Pruning, Rewriting, Rewritten};
 pub use spec::{Item, ItemId, Kind, Lens, MetabaseSpec, PublicLink, Unmapped, Uuid, Values};
 pub use surface::{places, surface};
 
+use http::{HeaderName, StatusCode, header};
+
+use self::{filters::Ids, layout::Layout, mint::Mint, settings::Around, surface::Use};
 use super::{
-    Ask, Plan,
-    exchange::{ExchangeError, Known, Pending, Reply, Step, Want},
+    Answer, Ask, Outbound, Plan, Sending,
+    exchange::{Known, Want},
 };
 use crate::gate::{
+    param::{Mode, ParamSpec},
     policy::{Denial, Permit},
     refusal::Refusal,
-    request::UnixTime,
     route::{Action, Route, RouteMatch},
+    token::Claims,
 };
 
 /// One Metabase site.
-#[derive(Debug)]
 pub struct Metabase {
     spec: MetabaseSpec,
-}
-
-/// How the body of a reply is rewritten.
-#[derive(Debug)]
-pub enum Rewriting {}
-
-/// A reply's body, rewritten.
-#[derive(Debug)]
-pub struct Rewritten {
-    /// The body.
-    pub body: Vec<u8>,
-    /// What was learnt from it on the way.
-    pub learnt: Option<(Want, Known)>,
-}
-
-impl Rewriting {
-    /// Rewrites a body.
-    ///
-    /// # Errors
-    /// `upstream_failed`, and what the viewer must not see.
-    pub fn run(self, _body: &[u8]) -> Result<Rewritten, Denial> {
-        match self {}
-    }
+    mint: Option<Mint>,
+    params: Vec<ParamSpec>,
+    /// The site's modes, by the index of its parameters.
+    modes: Vec<Mode>,
+    /// What the upstream calls itself: no page may tell.
+    inner: Vec<Box<str>>,
 }
 
 impl Metabase {
-    /// Takes the settings.
-    pub fn new(spec: MetabaseSpec) -> Self {
-        Self { spec }
+    /// Takes the settings, the site's parameters, and what the upstream may call itself (origin, authority, host).
+    pub fn new(spec: MetabaseSpec, params: &[ParamSpec], inner: Vec<Box<str>>) -> Self {
+        let secret = spec.embedding_secret.as_ref();
+        Self {
+            mint: secret.map(|secret| Mint::new(secret, spec.token_ttl)),
+            spec,
+            params: params.to_vec(),
+            modes: learn::modes(params),
+            inner,
+        }
     }
 
     /// The settings.
@@ -70,28 +72,307 @@ impl Metabase {
         route.body_limit > 0 || matches!(route.action, Action::Local(_))
     }
 
+    /// What must be learnt before a request can be planned. Who may not have it learns nothing and asks for nothing.
     pub(super) fn wants(
         &self,
-        _permit: &Permit,
-        _matched: &RouteMatch<'_, '_>,
+        permit: &Permit,
+        matched: &RouteMatch<'_, '_>,
     ) -> Result<Option<Want>, Denial> {
-        Ok(None)
+        let Some(used) = surface::use_of(permit.route()) else {
+            return Err(Refusal::RouteDenied.into());
+        };
+        match used {
+            Use::Settings => Ok(Some(Want::MetabaseSettings)),
+            Use::Values => self.item(permit).map(Want::MetabaseValues).map(Some),
+            Use::Layout | Use::Query | Use::Export | Use::Batch | Use::Tile => {
+                let item = self.item(permit)?;
+                Ok(self
+                    .spec
+                    .api_key
+                    .is_some()
+                    .then_some(Want::MetabaseItem(item)))
+            }
+            Use::PublicQuery | Use::PublicExport | Use::PublicValues => {
+                let (uuid, _) = self.link(permit, matched)?;
+                Ok(Some(Want::MetabasePublic(uuid)))
+            }
+            // The layout itself is judged as it passes; only what was seen of lists of values is not in it.
+            Use::PublicLayout => {
+                let (uuid, link) = self.link(permit, matched)?;
+                let probed = link.values == Values::Constrained;
+                Ok(probed.then_some(Want::MetabasePublic(uuid)))
+            }
+            Use::EmbedPage
+            | Use::GeoJson
+            | Use::GuestPage
+            | Use::GuestToken
+            | Use::PublicPage
+            | Use::Session
+            | Use::Static => Ok(None),
+        }
     }
 
-    pub(super) fn begin(&self, _want: &Want, _now: UnixTime) -> Result<Step, ExchangeError> {
-        Err(ExchangeError::STRAY)
+    pub(super) fn plan(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
+        let Some(used) = surface::use_of(ask.permit.route()) else {
+            return Err(Refusal::RouteDenied.into());
+        };
+        match used {
+            Use::Static => Ok(send(Outbound::default())),
+            Use::GeoJson => self.geojson(ask),
+            Use::Settings => self.settings(ask),
+            Use::Session => Ok(guest::session()),
+            Use::GuestToken => self.guest_token(ask),
+            Use::GuestPage => {
+                let shell = self.shell(ask);
+                Ok(send(page("/embed/sdk/v1", shell)))
+            }
+            Use::EmbedPage => self.signed(ask)?.page(),
+            Use::Layout => Ok(self.signed(ask)?.layout()),
+            Use::Query => self.signed(ask)?.query(),
+            Use::Export => self.signed(ask)?.export(),
+            Use::Batch => self.signed(ask)?.batch(),
+            Use::Values => self.signed(ask)?.values(),
+            Use::Tile => self.signed(ask)?.tile(),
+            Use::PublicPage => self.public(ask)?.page(),
+            Use::PublicLayout => Ok(self.public(ask)?.layout()),
+            Use::PublicQuery => self.public(ask)?.query(),
+            Use::PublicExport => self.public(ask)?.export(),
+            Use::PublicValues => self.public(ask)?.values(),
+        }
     }
 
-    pub(super) fn resume(
+    /// What is to be known before anybody asks: the public links.
+    pub(super) fn standing(&self) -> Vec<Want> {
+        let links = self.spec.public.keys();
+        links.cloned().map(Want::MetabasePublic).collect()
+    }
+
+    fn mint(&self) -> Result<&Mint, Denial> {
+        self.mint
+            .as_ref()
+            .ok_or_else(|| Refusal::RouteDenied.into())
+    }
+
+    /// The one dashboard or question that a token is about, of the kind that the path says.
+    fn item(&self, permit: &Permit) -> Result<Item, Denial> {
+        let item = sole(claims(permit)?, kind_of(permit.route()))?;
+        let ruled = self.spec.items.is_empty() || self.spec.items.contains_key(&item);
+        if matches!(item.id, ItemId::Entity(_)) && !ruled {
+            return Err(denied(
+                "an entity id that has no rules of its own may be another name of an item that has",
+            ));
+        }
+        Ok(item)
+    }
+
+    /// The public link of a request, which must be one of the site's, of the kind that the path says, and granted.
+    fn link(
         &self,
-        _pending: Pending,
-        _reply: Reply<'_>,
-        _now: UnixTime,
-    ) -> Result<Step, ExchangeError> {
-        Err(ExchangeError::STRAY)
+        permit: &Permit,
+        matched: &RouteMatch<'_, '_>,
+    ) -> Result<(Uuid, &PublicLink), Denial> {
+        let text = matched.capture("uuid").unwrap_or_default();
+        let text = match file_of(text) {
+            Some((stem, _)) if *permit.route().pattern == *surface::PUBLIC_QUESTION_PAGE => stem,
+            _ => text,
+        };
+        let kind = kind_of(permit.route());
+        let found = Uuid::parse(text).and_then(|uuid| {
+            let link = self.spec.public.get(&uuid)?;
+            (link.kind == kind).then_some((uuid, link))
+        });
+        let (uuid, link) = found.ok_or(Refusal::RouteDenied)?;
+        let granted = claims(permit)?
+            .resources
+            .iter()
+            .any(|have| *have.kind == *kind.as_str() && *have.id == *uuid.as_str());
+        if granted {
+            Ok((uuid, link))
+        } else {
+            Err(Refusal::ResourceDenied.into())
+        }
     }
 
-    pub(super) fn plan(&self, _ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
+    fn geojson(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
+        let key = ask.matched.capture("key").unwrap_or_default();
+        if self.spec.geojson.iter().any(|known| **known == *key) {
+            return Ok(send(Outbound {
+                keep: Some(&KEPT),
+                body: Sending::Nothing,
+                target: Some(format!("/api/geojson/{key}")),
+                ..Outbound::default()
+            }));
+        }
         Err(Refusal::RouteDenied.into())
     }
+
+    /// The public settings, filtered; anybody may keep them for a minute.
+    fn settings(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
+        let learnt = learnt(ask)?;
+        let inner: Vec<&str> = self.inner.iter().map(|name| &**name).collect();
+        let url = public_url(ask);
+        let body = learnt.settings(&self.around(&url, "", &inner))?;
+        let mut answer = Answer::json(StatusCode::OK, body.to_vec());
+        answer.headers.insert(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_static("public, max-age=60"),
+        );
+        Ok(answer.into())
+    }
+
+    fn around<'a>(&'a self, url: &'a str, page: &'a str, inner: &'a [&'a str]) -> Around<'a> {
+        Around {
+            public_url: url,
+            page,
+            extra: &self.spec.settings,
+            geojson: &self.spec.geojson,
+            inner,
+        }
+    }
+
+    /// How a page is rewritten.
+    fn shell(&self, ask: &Ask<'_, '_, '_>) -> Rewriting {
+        Rewriting::Shell {
+            public_url: public_url(ask).into(),
+            page: ask.req.path.as_str().into(),
+            extra: self.spec.settings.clone(),
+            geojson: self.spec.geojson.clone(),
+            inner: self.inner.clone(),
+        }
+    }
 }
+
+impl Ids for Layout {
+    fn param(&self, id: &str) -> Option<usize> {
+        self.open(id)
+    }
+
+    fn id(&self, param: usize) -> Option<&str> {
+        self.id_of(param)
+    }
+
+    fn kind(&self, param: usize) -> Option<&str> {
+        let id = self.id_of(param)?;
+        self.parameter(id).map(|parameter| &*parameter.kind)
+    }
+}
+
+/// The public URL of the site, as the client called it, without a slash at the end.
+fn public_url(ask: &Ask<'_, '_, '_>) -> String {
+    let scheme = if ask.req.secure { "https" } else { "http" };
+    let (host, port) = ask.req.host.authority(ask.req.secure);
+    let prefix = &ask.permit.site().prefix;
+    match (scheme, port) {
+        ("https", 443) | ("http", 80) => format!("{scheme}://{host}{prefix}"),
+        (_, port) => format!("{scheme}://{host}:{port}{prefix}"),
+    }
+}
+
+/// A page of Metabase: asked for without anything that the client said.
+fn page(target: &str, shell: Rewriting) -> Outbound {
+    Outbound {
+        target: Some(target.to_owned()),
+        keep: Some(&KEPT),
+        body: Sending::Nothing,
+        reply: super::Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
+        ..Outbound::default()
+    }
+}
+
+fn send(outbound: Outbound) -> Plan {
+    Plan::Send(Box::new(outbound))
+}
+
+fn claims(permit: &Permit) -> Result<&Claims, Denial> {
+    let viewer = permit.viewer().ok_or(Refusal::TokenMissing)?;
+    Ok(viewer.signed.claims())
+}
+
+/// What was learnt, where it had to be.
+fn learnt<'a>(ask: &Ask<'a, '_, '_>) -> Result<&'a Learnt, Denial> {
+    match ask.known {
+        Some(Known::Metabase(learnt)) => Ok(learnt),
+        Some(Known::Superset(_)) | None => Err(Refusal::UpstreamFailed.into()),
+    }
+}
+
+/// The only item of a kind that a token grants.
+fn sole(claims: &Claims, kind: Kind) -> Result<Item, Denial> {
+    let mut granted = claims
+        .resources
+        .iter()
+        .filter(|resource| *resource.kind == *kind.as_str());
+    match (granted.next(), granted.next()) {
+        (Some(one), None) => ItemId::parse(&one.id)
+            .map(|id| Item { kind, id })
+            .ok_or_else(|| denied("neither a number nor an entity id")),
+        (None, _) => Err(denied("the token is not about this kind of thing")),
+        (Some(_), Some(_)) => Err(denied("a Metabase token is about one thing")),
+    }
+}
+
+/// Of which kind a route speaks.
+fn kind_of(route: &Route) -> Kind {
+    let dashboard = route
+        .pattern
+        .split('/')
+        .any(|segment| segment == "dashboard");
+    if dashboard {
+        Kind::Dashboard
+    } else {
+        Kind::Question
+    }
+}
+
+/// The stem and format of a question's page that is a file.
+fn file_of(segment: &str) -> Option<(&str, &'static str)> {
+    surface::FILES.iter().find_map(|suffix| {
+        Some((
+            segment.strip_suffix(suffix)?,
+            suffix.trim_start_matches('.'),
+        ))
+    })
+}
+
+/// A format in which results may be taken away, in its one spelling. `api` is the result as a page gets it, without its bound on rows.
+fn format_of<'a>(matched: &RouteMatch<'_, 'a>) -> Result<&'a str, Denial> {
+    match matched.capture("format") {
+        Some(format @ ("api" | "csv" | "json" | "xlsx")) => Ok(format),
+        _ => Err(Refusal::RouteDenied.into()),
+    }
+}
+
+fn number_in(matched: &RouteMatch<'_, '_>, capture: &str) -> Result<u64, Denial> {
+    let number = matched.capture(capture).and_then(spec::number);
+    number.ok_or_else(|| Refusal::RouteDenied.into())
+}
+
+fn denied(why: &'static str) -> Denial {
+    Denial::because(Refusal::ResourceDenied, why)
+}
+
+/// Which parameters a viewer may set on an item: the open ones that the token does not preset.
+fn open_to(lens: Lens<'_>, permit: &Permit) -> Vec<usize> {
+    let granted = permit.granted();
+    (0..lens.params.len())
+        .filter(|param| lens.modes.get(*param) == Some(&Mode::Enabled))
+        .filter(|param| granted.of(*param).is_none())
+        .collect()
+}
+
+/// Header fields of the client that Metabase gets to see.
+static KEPT: [HeaderName; 8] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::USER_AGENT,
+    HeaderName::from_static("x-metabase-client"),
+    HeaderName::from_static("x-metabase-embedded"),
+    HeaderName::from_static("x-metabase-guest-embed"),
+];
+
+/// Members of results that tell what a filter was locked to, or how the question is asked.
+const TELLTALE: &[&str] = &["json_query", "native_form"];
+/// The largest HTML page.
+const PAGE_LIMIT: usize = 8 * 1024 * 1024;

@@ -21,7 +21,7 @@ pub struct Around<'a> {
     /// The path of the page that the browser asked for, below that prefix; empty where it does not matter. Metabase's front end compares it with its own address to
     /// find the prefix, and Metabase would tell the path that it was asked for, the token minted for it included.
     pub page: &'a str,
-    /// Further settings that may be known, by name; those of which [`never`] speaks stay out all the same.
+    /// Further settings that may be known, by name; those of which [`never()`] speaks stay out all the same.
     pub extra: &'a [Box<str>],
     /// Keys of custom maps that may be loaded.
     pub geojson: &'a [Box<str>],

@@ -40,8 +40,6 @@ pub enum Use {
     PublicExport,
     /// The values of a filter (P5, P6).
     PublicValues,
-    /// A piece of a map (P8, P14).
-    PublicTile,
     /// Public settings.
     Settings,
     /// A custom map.
@@ -145,12 +143,12 @@ const PUBLIC: &[(&str, Use)] = &[
     ("/api/public/card/{uuid}/query/{format}", Use::PublicExport),
     ("/api/public/pivot/card/{uuid}/query", Use::PublicQuery),
     (
-        "/api/public/tiles/card/{uuid}/{zoom}/{x}/{y}",
-        Use::PublicTile,
+        "/api/public/card/{uuid}/params/{param}/values",
+        Use::PublicValues,
     ),
     (
-        "/api/public/tiles/dashboard/{uuid}/dashcard/{dashcard}/card/{card}/{zoom}/{x}/{y}",
-        Use::PublicTile,
+        "/api/public/card/{uuid}/params/{param}/search/{text}",
+        Use::PublicValues,
     ),
 ];
 
@@ -200,9 +198,9 @@ pub fn surface(spec: &MetabaseSpec) -> Vec<Route> {
             access: Access::Public,
             ..route(GUEST_PAGE)
         });
-        routes.push(local(SESSION_PATH, LOCAL_SESSION));
         routes.push(local(GUEST_TOKEN_PATH, LOCAL_GUEST_TOKEN));
     }
+    routes.push(local(SESSION_PATH, LOCAL_SESSION));
     if !spec.public.is_empty() {
         for (pattern, used) in PUBLIC {
             if *used == Use::PublicExport {

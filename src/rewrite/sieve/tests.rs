@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -204,8 +206,8 @@ fn a_long_value_is_not_kept_in_memory() {
 #[derive(Clone, Debug)]
 enum Tree {
     Scalar(String),
-    Array(Vec<Tree>),
-    Object(Vec<(Name, Tree)>),
+    Array(Vec<Self>),
+    Object(Vec<(Name, Self)>),
 }
 
 #[derive(Clone, Debug)]
@@ -221,8 +223,8 @@ impl Name {
         out.push('"');
         for (index, unit) in self.text.chars().enumerate() {
             match self.spelling {
-                1 => out.push_str(&format!("\\u{:04x}", u32::from(unit))),
-                2 if index == 4 => out.push_str(&format!("\\u{:04X}", u32::from(unit))),
+                1 => write!(out, "\\u{:04x}", u32::from(unit)).unwrap(),
+                2 if index == 4 => write!(out, "\\u{:04X}", u32::from(unit)).unwrap(),
                 _ => out.push(unit),
             }
         }

@@ -1,0 +1,4 @@
+//! The gateway in front of a Metabase that leaks where Metabase leaks: every attack and every rule, over real sockets.
+
+mod setup;
+mod signed;
