@@ -4,7 +4,7 @@
 //! the reply back, until the adapter says [`Step::Done`]. The shell shares one exchange among the requests that wait for it, and remembers the result
 //! for as long as it is valid.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode};
 
@@ -65,6 +65,18 @@ pub enum Want {
     SupersetDashboard(DashboardId),
 }
 
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MetabaseSettings => f.write_str("the public settings"),
+            Self::MetabaseItem(item) => write!(f, "the layout of {item}"),
+            Self::MetabaseValues(item) => write!(f, "the lists of values of {item}"),
+            Self::MetabasePublic(uuid) => write!(f, "the layout of public link {uuid}"),
+            Self::SupersetDashboard(id) => write!(f, "the datasets of dashboard {id}"),
+        }
+    }
+}
+
 /// A reply, read completely.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
@@ -113,6 +125,14 @@ pub enum ExchangeError {
         status: StatusCode,
         /// What to look at.
         hint: &'static str,
+    },
+    /// A reply that can be read, and not be used.
+    #[error("{call} cannot be used: {why}")]
+    Unfit {
+        /// Which call.
+        call: &'static str,
+        /// Why.
+        why: String,
     },
     /// A reply that cannot be read.
     #[error("{call} answered something else than expected: {what}")]

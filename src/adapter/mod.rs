@@ -266,6 +266,15 @@ impl Adapter {
         }
     }
 
+    /// What is known of an outbound request before anything was learnt (`embedgate explain`).
+    pub fn sketch(&self) -> Outbound {
+        match self {
+            Self::Generic => Outbound::default(),
+            Self::Metabase(_) => metabase::sketch(),
+            Self::Superset(superset) => superset.sketch(),
+        }
+    }
+
     /// Whether a page that was opened with a token in its query is opened again without: the adapter's pages know nothing of it.
     pub fn takes_token_out(&self) -> bool {
         match self {

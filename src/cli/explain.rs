@@ -6,17 +6,20 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts
 
 use super::{ExplainArgs, Failure, print};
 use crate::{
-    adapter::superset,
-    config::{AdapterSpec, SiteEntry, Snapshot},
+    adapter::{Adapter, Ask, Outbound, Plan},
+    config::{SiteEntry, Snapshot},
     gate::{
         credential::Beside,
-        policy::{self, Denial, Permit, Via},
+        param::Grant,
+        policy::{self, Denial, Permit, Via, Viewer},
         refusal::Refusal,
-        route::{Access, RouteMatch},
+        request::RequestView,
+        route::{Access, Action, RouteMatch},
         token::NoCache,
     },
     rewrite::header::Forwarded,
     server::{
+        app,
         arrival::{self, Arrival},
         client_addr::Client,
         clock::Clock,
@@ -115,7 +118,11 @@ fn explain(
         address: IpAddr::from([192, 0, 2, 1]),
         secure: parts.uri.scheme_str() != Some("http"),
     };
-    let (permit, target) = decide(snapshot, entry, &plan, parts, client, story)?;
+    let adapter = app::adapter(entry);
+    let (permit, way) = decide(snapshot, entry, &plan, &adapter, parts, client, story)?;
+    let Way::Upstream(target, mut outbound) = way else {
+        return Ok(());
+    };
     let host = parts.headers.get(header::HOST).cloned();
     let forwarded = Forwarded {
         client: client.address,
@@ -127,13 +134,9 @@ fn explain(
         request_id: &HeaderValue::from_static("(a fresh one)"),
         traceparent: &HeaderValue::from_static("(a fresh one)"),
     };
+    outbound.narrow(&mut parts.headers);
     plan.headers(&permit, &mut parts.headers, &forwarded)?;
-    if let AdapterSpec::Superset(spec) = &entry.adapter {
-        for name in &superset::REMOVED {
-            parts.headers.remove(name);
-        }
-        parts.headers.insert(header::REFERER, spec.referer.clone());
-    }
+    outbound.dress(&mut parts.headers);
     tell(
         story,
         "body",
@@ -149,8 +152,12 @@ fn explain(
         story,
         "upstream",
         &format!(
-            "{} {}://{}{}{target}",
-            parts.method, spec.scheme, spec.authority, spec.prefix
+            "{} {}://{}{}{}",
+            parts.method,
+            spec.scheme,
+            spec.authority,
+            spec.prefix,
+            masked(&target)
         ),
     );
     for (name, value) in &parts.headers {
@@ -158,13 +165,6 @@ fn explain(
             story,
             "",
             &format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())),
-        );
-    }
-    if matches!(entry.adapter, AdapterSpec::Superset(_)) && permit.viewer().is_some() {
-        tell(
-            story,
-            "",
-            "x-guesttoken: (minted for this request, once the dashboard's datasets are known to be covered)",
         );
     }
     tell(
@@ -175,14 +175,36 @@ fn explain(
     Ok(())
 }
 
+/// Where a permitted request goes.
+enum Way {
+    /// It is answered here, or what it becomes cannot be told without asking the upstream first: that was told.
+    Here,
+    /// To the upstream: path and query, and what the adapter says of it.
+    Upstream(String, Box<Outbound>),
+}
+
+/// A target without the tokens that were minted for it.
+fn masked(target: &str) -> String {
+    let (path, query) = target
+        .split_once('?')
+        .map_or((target, None), |(path, query)| (path, Some(query)));
+    let segment = |segment: &str| match segment.split('.').count() {
+        3 if segment.len() > 40 => "(a token minted for this request)".to_owned(),
+        _ => segment.to_owned(),
+    };
+    let path = path.split('/').map(segment).collect::<Vec<_>>().join("/");
+    query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"))
+}
+
 fn decide(
     snapshot: &Snapshot,
     entry: &SiteEntry,
     plan: &SitePlan,
+    adapter: &Adapter,
     parts: &Parts,
     client: Client,
     story: &mut String,
-) -> Result<(Permit, String), Denial> {
+) -> Result<(Permit, Way), Denial> {
     let arrival = Arrival::read(parts)?;
     let (site, path) = snapshot.gate.find(&arrival.host, &arrival.path)?;
     tell(story, "site", &site.name);
@@ -208,21 +230,7 @@ fn decide(
         &NoCache,
     )?;
     if let Some(viewer) = &viewer {
-        let claims = viewer.signed.claims();
-        let tenant = claims.tenant.as_deref().unwrap_or("none");
-        let via = match viewer.via {
-            Via::Session { .. } => "session",
-            Via::Token { .. } => "token",
-        };
-        tell(
-            story,
-            "viewer",
-            &format!(
-                "{} (tenant {tenant}), by a {via} of issuer {}",
-                claims.viewer,
-                viewer.signed.issuer().name
-            ),
-        );
+        recognised(viewer, story);
     }
     let permit = policy::decide(site, &matched, viewer, &view)?;
     tell(
@@ -230,6 +238,33 @@ fn decide(
         "permitted",
         "frame, origin, resource, scope and parameters are in order (limits are not asked)",
     );
+    parameters(&permit, story);
+    let way = way(snapshot, plan, adapter, &permit, &view, &matched, story)?;
+    Ok((permit, way))
+}
+
+/// Who the viewer is.
+fn recognised(viewer: &Viewer, story: &mut String) {
+    let claims = viewer.signed.claims();
+    let tenant = claims.tenant.as_deref().unwrap_or("none");
+    let via = match viewer.via {
+        Via::Session { .. } => "session",
+        Via::Token { .. } => "token",
+    };
+    tell(
+        story,
+        "viewer",
+        &format!(
+            "{} (tenant {tenant}), by a {via} of issuer {}",
+            claims.viewer,
+            viewer.signed.issuer().name
+        ),
+    );
+}
+
+/// What the token says of the filters.
+fn parameters(permit: &Permit, story: &mut String) {
+    let site = permit.site();
     for (spec, value) in site.params.iter().zip(permit.values()) {
         if let Some(value) = value {
             tell(
@@ -239,8 +274,82 @@ fn decide(
             );
         }
     }
-    let target = plan.target(&permit, view.path, view.query)?;
-    Ok((permit, target))
+    for (index, spec) in site.params.iter().enumerate() {
+        if permit.granted().of(index) == Some(Grant::All) {
+            tell(
+                story,
+                "parameter",
+                &format!("{} = all values ({:?})", spec.name, spec.mode),
+            );
+        }
+    }
+}
+
+/// Where the adapter sends it.
+fn way(
+    snapshot: &Snapshot,
+    plan: &SitePlan,
+    adapter: &Adapter,
+    permit: &Permit,
+    view: &RequestView<'_>,
+    matched: &RouteMatch<'_, '_>,
+    story: &mut String,
+) -> Result<Way, Denial> {
+    let want = adapter.wants(permit, matched)?;
+    let route = permit.route();
+    if let Some(want) = &want {
+        tell(
+            story,
+            "asks first",
+            &format!("the upstream for {want}, unless it is remembered"),
+        );
+    }
+    if want.is_some() || adapter.needs_body(route) {
+        let planned = match route.action {
+            Action::Local(_) => {
+                tell(
+                    story,
+                    "answered",
+                    "by the adapter, once it has read the body",
+                );
+                Way::Here
+            }
+            Action::NoContent | Action::Proxy => {
+                tell(
+                    story,
+                    "then",
+                    "the adapter plans by what it learnt; what is below holds whatever that is",
+                );
+                let target = plan.target(permit, view.path, view.query);
+                Way::Upstream(
+                    target.unwrap_or_else(|_| view.path.as_str().to_owned()),
+                    Box::new(adapter.sketch()),
+                )
+            }
+        };
+        return Ok(planned);
+    }
+    let planned = adapter.plan(&Ask {
+        permit,
+        req: view,
+        matched,
+        body: None,
+        known: None,
+        sealer: snapshot.sessions.as_deref(),
+    })?;
+    match planned {
+        Plan::Answer(answer) => {
+            tell(story, "answered", &format!("here, with {}", answer.status));
+            Ok(Way::Here)
+        }
+        Plan::Send(mut outbound) => {
+            let target = match outbound.target.take() {
+                Some(target) => target,
+                None => plan.target(permit, view.path, view.query)?,
+            };
+            Ok(Way::Upstream(target, outbound))
+        }
+    }
 }
 
 fn route(matched: &RouteMatch<'_, '_>, story: &mut String) {

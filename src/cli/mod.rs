@@ -33,7 +33,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  embedgate run --config /etc/embedgate/embedgate.toml")]
     Run(RunArgs),
     /// Compile the configuration; print every error with its line and key path; exit 78 if there is any.
-    #[command(after_help = "Example:\n  embedgate check --config embedgate.toml")]
+    #[command(
+        after_help = "Examples:\n  embedgate check --config embedgate.toml\n  embedgate check --config embedgate.toml --online --item reports=dashboard:42\n\n\
+                      With --online it also asks the upstreams, as the gateway does at start: for each public link of a Metabase, which cards the locked\n\
+                      parameters reach. Exit 1 if anything is not as it should be."
+    )]
     Check(CheckArgs),
     /// Tell what would happen to a request, stage by stage, and what the upstream would be sent; sends nothing.
     #[command(
@@ -79,6 +83,12 @@ pub struct CheckArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Ask the upstreams, too: what is served would be filtered.
+    #[arg(long)]
+    pub online: bool,
+    /// A signed dashboard or question to look at as well (needs the site's `api_key`): `reports=dashboard:42`. May be repeated.
+    #[arg(long, value_name = "SITE=KIND:ID", requires = "online")]
+    pub item: Vec<String>,
 }
 
 /// `embedgate explain`.

@@ -31,6 +31,7 @@ mod shutdown;
 mod sieved;
 pub mod spec;
 mod steward;
+pub mod survey;
 pub mod tls;
 mod tunnel;
 pub mod upstream;

@@ -119,7 +119,7 @@ async fn look(steering: &Steering, generation: &Generation, upstreams: &Rc<Upstr
             let learnt = app.knowledge.refresh(site, number, &want, &errand).await;
             if let Err(failure) = learnt {
                 let detail = failure.denial().detail.unwrap_or_default();
-                tracing::warn!(site = &*site.name, ?want, "cannot be looked at: {detail}");
+                tracing::warn!(site = &*site.name, "{want} could not be read: {detail}");
             }
         }
     }

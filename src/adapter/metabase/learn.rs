@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Metabase,
-    layout::{Layout, Source},
+    layout::{Layout, LayoutError, Source},
     settings::{self, Around},
     spec::{Item, Kind, Lens, Uuid, Values},
 };
@@ -97,10 +97,7 @@ impl Learnt {
     pub(in crate::adapter) fn warnings(&self) -> Vec<String> {
         match &self.what {
             What::Layout { layout, .. } => {
-                let problems = layout
-                    .problems()
-                    .iter()
-                    .map(|problem| format!("{}: {problem}", layout.title()));
+                let problems = layout.problems().iter().map(ToString::to_string);
                 problems.chain(layout.unmapped()).collect()
             }
             What::Nothing | What::Settings { .. } => Vec::new(),
@@ -234,10 +231,10 @@ impl Metabase {
         };
         let values = Vec::new();
         if full {
-            let layout = Layout::read(body, item.kind, lens).map_err(|_| unreadable(what))?;
+            let layout = Layout::read(body, item.kind, lens).map_err(|why| unfit(what, &why))?;
             return Ok(done(What::Layout { layout, values }, self.spec.layout_ttl));
         }
-        let layout = Layout::read_open(body, item.kind, lens).map_err(|_| unreadable(what))?;
+        let layout = Layout::read_open(body, item.kind, lens).map_err(|why| unfit(what, &why))?;
         let values = self.to_be_probed(self.spec.values, &[], &layout);
         let pairs = pairs(&values, lens);
         let probe = Probe {
@@ -261,7 +258,7 @@ impl Metabase {
         }
         let body = expect(PUBLIC, reply)?;
         let layout =
-            Layout::read(body, link.kind, self.public_lens()).map_err(|_| unreadable(PUBLIC))?;
+            Layout::read(body, link.kind, self.public_lens()).map_err(|why| unfit(PUBLIC, &why))?;
         let values = if link.kind == Kind::Dashboard {
             self.to_be_probed(link.values, &link.safe_values, &layout)
         } else {
@@ -414,10 +411,10 @@ fn expect<'a>(what: &'static str, reply: Reply<'a>) -> Result<&'a [u8], Exchange
     })
 }
 
-fn unreadable(what: &'static str) -> ExchangeError {
-    ExchangeError::Unreadable {
-        call: what,
-        what: "a layout with a single reading",
+fn unfit(call: &'static str, why: &LayoutError) -> ExchangeError {
+    ExchangeError::Unfit {
+        call,
+        why: why.to_string(),
     }
 }
 

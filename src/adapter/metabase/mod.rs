@@ -279,6 +279,15 @@ fn page(target: &str, shell: Rewriting) -> Outbound {
     }
 }
 
+/// What of the client's passes on every route.
+pub(super) fn sketch() -> Outbound {
+    Outbound {
+        keep: Some(&KEPT),
+        body: Sending::Nothing,
+        ..Outbound::default()
+    }
+}
+
 fn send(outbound: Outbound) -> Plan {
     Plan::Send(Box::new(outbound))
 }

@@ -140,6 +140,15 @@ impl Superset {
         .plan(self)
     }
 
+    /// What never passes, and the constant `Referer`.
+    pub(super) fn sketch(&self) -> Outbound {
+        Outbound {
+            remove: &REMOVED,
+            set: vec![(header::REFERER, self.spec.referer.clone())],
+            ..Outbound::default()
+        }
+    }
+
     /// The answer to one of our own endpoints, or what goes upstream.
     pub(super) fn answer_or_plan(&self, ask: &Asked<'_, '_, '_>) -> Result<Plan, Denial> {
         let site = ask.permit.site();

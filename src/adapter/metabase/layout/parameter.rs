@@ -1,7 +1,7 @@
 //! The parameters of a layout, and what each is to the site.
 
 use super::{
-    LayoutError,
+    LayoutError, Target,
     document::{Shape, View},
     target, twice,
 };
@@ -79,10 +79,16 @@ pub(in crate::adapter::metabase) fn read(
         all.push(one(view, lens)?);
     }
     if kind == Kind::Question {
-        let listed = all.len();
+        let listed_here = all.len();
+        let aimed: Vec<Target<'_>> = listed(root)?
+            .map(|view| Target::of(view.get("target")))
+            .collect();
         for tag in target::legacy_tags(root) {
-            let known = |parameter: &Parameter| *parameter.id == *tag.id;
-            if all.iter().take(listed).any(known) {
+            // A parameter speaks for its tag, whatever the two are called.
+            let known =
+                |parameter: &Parameter| *parameter.id == *tag.id || *parameter.slug == *tag.name;
+            let spoken = aimed.contains(&Target::Tag(tag.name.clone()));
+            if spoken || all.iter().take(listed_here).any(known) {
                 continue;
             }
             all.push(Parameter {

@@ -327,3 +327,21 @@ fn names_fit_one_line_of_a_log() {
     );
     assert!(title.chars().count() < 110);
 }
+
+#[test]
+fn a_parameter_speaks_for_the_tag_that_it_goes_into_whatever_they_are_called() {
+    let tags = json!({"org": {"id": "tag-org", "name": "org", "type": "number"}});
+    let question = |slug: &str, tag: &str| {
+        json!({
+            "id": 6, "name": "SQL",
+            "parameters": [{"id": "p", "slug": slug, "type": "number/=", "target": ["variable", ["template-tag", tag]]}],
+            "dataset_query": {"type": "native", "native": {"query": "-", "template-tags": tags}},
+        })
+    };
+    let same = read(&question("org", "org"), Kind::Question);
+    assert_eq!((same.fit(), same.parameters().len()), (Ok(()), 1));
+    // Metabase knows no parameter by the tag's own id then: sending that would filter nothing.
+    let other = read(&question("other", "org"), Kind::Question);
+    assert_eq!(other.parameters().len(), 1);
+    assert!(!other.problems().is_empty());
+}
