@@ -1,4 +1,5 @@
 //! The gateway in front of a Metabase that leaks where Metabase leaks: every attack and every rule, over real sockets.
 
+mod online;
 mod setup;
 mod signed;

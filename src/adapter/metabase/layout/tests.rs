@@ -334,7 +334,7 @@ fn a_parameter_speaks_for_the_tag_that_it_goes_into_whatever_they_are_called() {
     let question = |slug: &str, tag: &str| {
         json!({
             "id": 6, "name": "SQL",
-            "parameters": [{"id": "p", "slug": slug, "type": "number/=", "target": ["variable", ["template-tag", tag]]}],
+            "parameters": [{"id": "p", "slug": slug, "type": "category", "target": ["variable", ["template-tag", tag]]}],
             "dataset_query": {"type": "native", "native": {"query": "-", "template-tags": tags}},
         })
     };
