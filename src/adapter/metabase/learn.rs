@@ -451,7 +451,7 @@ const BY_KEY: &str = "the layout by API key";
 const PUBLIC: &str = "the layout of a public link";
 const SIGNED: &str = "the layout of a signed embed";
 /// The largest layout.
-pub(super) const LAYOUT_LIMIT: usize = 32 * 1024 * 1024;
+pub(super) const LAYOUT_LIMIT: usize = 16 * 1024 * 1024;
 /// How long the public settings are kept.
 const SETTINGS_TTL: Duration = Duration::from_mins(1);
 /// How long it is believed that something is not there.
