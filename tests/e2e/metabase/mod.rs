@@ -3,3 +3,4 @@
 mod online;
 mod setup;
 mod signed;
+mod surface;
