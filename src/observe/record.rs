@@ -125,6 +125,11 @@ impl Record {
         self.site.as_ref().map(|(site, _)| site)
     }
 
+    /// The route, once known.
+    pub fn known_route(&self) -> Option<&Arc<Route>> {
+        self.route.as_ref()
+    }
+
     /// The viewer, once known.
     pub fn known_viewer(&self) -> Option<&Viewer> {
         self.viewer.as_ref()

@@ -53,6 +53,9 @@ pub(super) fn response(failure: &Failure, record: &mut Record, asker: &Asker) ->
         page,
         directive: ancestors.map(Ancestors::directive),
         cors: cors.and(asker.origin.as_ref()),
+        credentials: record
+            .known_route()
+            .is_some_and(|route| route.from_ancestors),
         tell: &tell,
     };
     let mut response = refused.response();

@@ -20,6 +20,8 @@ pub(super) struct Refused<'a> {
     pub(super) directive: Option<&'a HeaderValue>,
     /// The origin to answer in CORS.
     pub(super) cors: Option<&'a HeaderValue>,
+    /// Whether that origin sends the viewer's cookies here: without our word it could not read even the refusal.
+    pub(super) credentials: bool,
     /// The origins that may learn the code by `postMessage`: frame ancestors, spelled exactly.
     pub(super) tell: &'a [String],
 }
@@ -60,6 +62,12 @@ impl Refused<'_> {
         if let Some(origin) = self.cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+            if self.credentials {
+                headers.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
+            }
         }
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -165,6 +173,7 @@ mod tests {
             page,
             directive: Some(&directive),
             cors: None,
+            credentials: false,
             tell,
         }
         .response()
@@ -197,6 +206,7 @@ mod tests {
             page: true,
             directive: None,
             cors: None,
+            credentials: false,
             tell: &[],
         };
         let page = refused.response();
@@ -212,6 +222,30 @@ mod tests {
             "You can only specify a value for <script>{{code}} in the token."
         );
         assert_eq!(body["code"], "param_locked");
+    }
+
+    #[test]
+    fn an_origin_that_sends_cookies_may_read_why_they_did_not_do() {
+        let origin = HeaderValue::from_static("https://app.example");
+        for (cors, credentials, allowed) in [
+            (Some(&origin), true, true),
+            (Some(&origin), false, false),
+            (None, true, false),
+        ] {
+            let refused = Refused {
+                refusal: Refusal::TokenMissing,
+                told: None,
+                request_id: "0123abcd",
+                page: false,
+                directive: None,
+                cors,
+                credentials,
+                tell: &[],
+            };
+            let response = refused.response();
+            let name = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+            assert_eq!(response.headers().contains_key(name), allowed);
+        }
     }
 
     #[test]
