@@ -127,6 +127,8 @@ pub enum Sending {
 /// What becomes of the body of a reply.
 #[derive(Default)]
 pub enum Replying {
+    /// As [`Replying::Without`], and with members of our own (`"name":value`) at the beginning of the object that it is.
+    Instead(&'static [&'static str], Box<str>),
     /// It passes as it is.
     #[default]
     Pass,

@@ -18,6 +18,7 @@ pub mod body;
 pub mod cookie;
 pub mod csp;
 pub mod decode;
+pub mod foreword;
 pub mod form;
 pub mod header;
 pub mod json;

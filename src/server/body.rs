@@ -16,7 +16,7 @@ use super::upstream::Answer;
 use super::watch::Busy;
 use super::wire::head::Length;
 use super::wire::{Wire, WireError};
-use crate::observe::record::Record;
+use crate::{observe::record::Record, rewrite::foreword::Foreword};
 
 /// Why a client's body was not read to its end.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
@@ -290,13 +290,17 @@ impl Body {
         Self::new(Kind::Tunnel(wire))
     }
 
-    /// The same body without the JSON members of these names, at any depth.
+    /// The same body without the JSON members of these names, at any depth, and with others of our own at its beginning.
     #[must_use]
-    pub(super) fn without(mut self, names: &'static [&'static str]) -> Self {
+    pub(super) fn without(
+        mut self,
+        names: &'static [&'static str],
+        foreword: Option<Foreword>,
+    ) -> Self {
         self.kind = match self.kind {
-            Kind::Upstream(answer) => Kind::Sieved(Box::new(Sieved::new(answer, names))),
+            Kind::Upstream(answer) => Kind::Sieved(Box::new(Sieved::new(answer, names, foreword))),
             // What cannot be sieved whole is not sent at all.
-            Kind::Full(bytes) => sieved(&bytes, names).map_or(Kind::Empty, Kind::Full),
+            Kind::Full(bytes) => sieved(&bytes, names, foreword).map_or(Kind::Empty, Kind::Full),
             kind @ (Kind::Empty | Kind::Sieved(_) | Kind::Tunnel(_)) => kind,
         };
         self

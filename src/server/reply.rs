@@ -6,6 +6,7 @@ use super::{app::App, body::Body, failure::Failure};
 use crate::{
     adapter::{Replying, metabase::Rewritten},
     gate::{policy::Denial, refusal::Refusal, site::Site},
+    rewrite::foreword::Foreword,
 };
 
 /// Applies the adapter's plan to a reply. `generation` names what is remembered of it.
@@ -44,12 +45,15 @@ pub(super) async fn finish(
     }
     match replying {
         Replying::Pass => Ok(body),
-        Replying::Without(names) if json => Ok(body.without(names)),
+        Replying::Without(names) if json => Ok(body.without(names, None)),
+        Replying::Instead(names, own) if json => Ok(body.without(names, Some(Foreword::new(own)))),
         // An error: in our words, since nobody knows what theirs tell.
-        Replying::Without(_) | Replying::Rewrite(_, _) if !head.status.is_success() => {
+        Replying::Instead(_, _) | Replying::Without(_) | Replying::Rewrite(_, _)
+            if !head.status.is_success() =>
+        {
             Ok(worded(headers))
         }
-        Replying::Without(_) => Err(unreadable("JSON")),
+        Replying::Instead(_, _) | Replying::Without(_) => Err(unreadable("JSON")),
         Replying::Rewrite(rewriting, limit) => {
             let whole = body
                 .collect(limit)

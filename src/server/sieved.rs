@@ -1,4 +1,4 @@
-//! Response bodies of JSON that stream through, less some members.
+//! Response bodies of JSON that stream through, less some members, and with others in their stead.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -7,19 +7,28 @@ use bytes::Bytes;
 
 use super::upstream::Answer;
 use super::wire::WireError;
-use crate::rewrite::sieve::{Sieve, SieveError};
+use crate::rewrite::{
+    foreword::Foreword,
+    sieve::{Sieve, SieveError},
+};
 
 /// An upstream's JSON body, less some members.
 pub(super) struct Sieved {
     answer: Answer,
     sieve: Sieve,
+    foreword: Option<Foreword>,
 }
 
 impl Sieved {
-    pub(super) fn new(answer: Answer, names: &'static [&'static str]) -> Self {
+    pub(super) fn new(
+        answer: Answer,
+        names: &'static [&'static str],
+        foreword: Option<Foreword>,
+    ) -> Self {
         Self {
             answer,
             sieve: Sieve::new(names),
+            foreword,
         }
     }
 
@@ -34,6 +43,9 @@ impl Sieved {
             };
             let mut out = Vec::new();
             let sieved = data.and_then(|data| self.sieve.push(&data, &mut out).map_err(broken));
+            if let Some(foreword) = &mut self.foreword {
+                foreword.write(&mut out);
+            }
             match sieved {
                 Err(error) => return Poll::Ready(Some(Err(error))),
                 Ok(()) if out.is_empty() => {}
@@ -48,9 +60,16 @@ fn broken(error: SieveError) -> WireError {
 }
 
 /// A whole body, sieved; `None` for what is not JSON.
-pub(super) fn sieved(body: &[u8], names: &'static [&'static str]) -> Option<Bytes> {
+pub(super) fn sieved(
+    body: &[u8],
+    names: &'static [&'static str],
+    foreword: Option<Foreword>,
+) -> Option<Bytes> {
     let (mut sieve, mut out) = (Sieve::new(names), Vec::new());
     sieve.push(body, &mut out).ok()?;
     sieve.finish().ok()?;
+    if let Some(mut foreword) = foreword {
+        foreword.write(&mut out);
+    }
     Some(out.into())
 }

@@ -11,7 +11,7 @@ use super::{
     learnt, number_in, open_to, page,
     rewriting::{Pruning, Rewriting},
     send,
-    signed::{below, capture, file, outbound, result},
+    signed::{below, capture, file, outbound},
     spec::{Kind, Unmapped, Uuid, Values},
     surface::PUBLIC_QUESTION_PAGE,
 };
@@ -120,12 +120,14 @@ impl Public<'_, '_, '_, '_> {
 
     pub(super) fn query(&self) -> Result<Plan, Denial> {
         let layout = self.fit()?;
-        let filters = self.filters(layout)?;
-        Ok(self.sent(result(format!(
-            "{}?{}",
-            self.card(layout)?,
-            filters.to_query()
-        ))))
+        let filters = self.filters(layout, Locks::Appended)?;
+        // An export repeats what the result says that it was asked: that is what this viewer set, and nothing of what is locked.
+        let own = self.filters(layout, Locks::InToken)?;
+        let asked = format!(r#""json_query":{{"parameters":{}}}"#, own.to_json());
+        Ok(self.sent(Outbound {
+            reply: Replying::Instead(TELLTALE, asked.into()),
+            ..outbound(format!("{}?{}", self.card(layout)?, filters.to_query()))
+        }))
     }
 
     /// Of a dashboard by POST, of a question by GET.
@@ -144,7 +146,7 @@ impl Public<'_, '_, '_, '_> {
             }
             Kind::Question => {
                 target.push('?');
-                target.push_str(&self.filters(layout)?.to_query());
+                target.push_str(&self.filters(layout, Locks::Appended)?.to_query());
             }
         }
         let reply = if format == "api" {
@@ -161,13 +163,13 @@ impl Public<'_, '_, '_, '_> {
         }))
     }
 
-    fn filters(&self, layout: &Layout) -> Result<Filters, Denial> {
+    fn filters(&self, layout: &Layout, locks: Locks) -> Result<Filters, Denial> {
         filters::objects::from_query(
             self.ask.req.query,
             layout,
             self.rules(),
             self.extras(),
-            Locks::Appended,
+            locks,
         )
     }
 

@@ -20,7 +20,7 @@ use crate::gate::{param::Grant, policy::Denial, query::Query, refusal::Refusal};
 pub enum Locks {
     /// At the end of the list: public links.
     Appended,
-    /// Into the minted token, so not into the list: map tiles of signed embeds.
+    /// Into the minted token, so not into the list: map tiles of signed embeds. Also what a viewer may read again of what they asked.
     InToken,
 }
 
