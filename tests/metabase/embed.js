@@ -57,6 +57,7 @@
   };
 
   const query = (pairs) => new URLSearchParams(Object.entries(pairs)).toString();
+  const FORMATTED = { format_rows: "true", pivot_results: "false" };
   const full = (value) => value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0);
 
   // ------------------------------------------------------------------------------------------------ one item
@@ -131,15 +132,16 @@
       const make = (title, attributes, ask, file) => {
         const body = el("div", { class: "body" });
         const button = el("button", { type: "button", class: "export" }, "Export CSV");
-        button.addEventListener("click", () => file("csv"));
-        this.parts.push({ body, ask });
+        const part = { body, ask };
+        button.addEventListener("click", () => void this.save(button, file("csv", part)));
+        this.parts.push(part);
         return el("section", attributes, el("h2", {}, title), body, button);
       };
       this.parts = [];
       if (this.kind !== "dashboard") {
         const pivot = this.item.display === "pivot" ? "/pivot" : "";
         const path = pivot ? this.api.replace(/^\/api\/(embed|public)/, `/api/$1${pivot}`) : this.api;
-        return [make(this.item.name, { "data-card": this.item.id }, () => `${path}/query?${this.filters(this.item)}`, (format) => this.download(`${this.api}/query/${format}`, this.item))];
+        return [make(this.item.name, { "data-card": this.item.id }, () => `${path}/query?${this.filters(this.item)}`, (...of) => this.ofQuestion(...of))];
       }
       return this.item.dashcards.flatMap((dashcard) => {
         const text = dashcard.visualization_settings?.text;
@@ -148,7 +150,7 @@
           const tail = `/dashcard/${dashcard.id}/card/${card.id}`;
           const base = card.display === "pivot" ? this.api.replace(/^\/api\/(embed|public)/, "/api/$1/pivot") : this.api;
           const attributes = { "data-dashcard": dashcard.id, "data-card": card.id };
-          return make(card.name, attributes, () => `${base}${tail}?${this.filters(dashcard)}`, (format) => this.download(`${this.api}${tail}/${format}`, dashcard));
+          return make(card.name, attributes, () => `${base}${tail}?${this.filters(dashcard)}`, (...of) => this.ofDashcard(`${this.api}${tail}`, ...of));
         });
       });
     }
@@ -168,28 +170,37 @@
       return query({ parameters: JSON.stringify(this.parameters(owner)), ignore_cache: "false" });
     }
 
-    // Embeds and questions: a link. Public dashboards: a form.
-    download(path, owner) {
-      const fields = { parameters: JSON.stringify(this.parameters(owner)), format_rows: "true", pivot_results: "false" };
-      if (this.embed || this.kind !== "dashboard") {
-        const link = el("a", { href: `${root}${path}?${query(fields)}`, download: "" });
+    // Where an export comes from. Public links repeat what the result says that it was asked, embeds what the page has; questions go by the page's address.
+    ofDashcard(path, format, { asked }) {
+      if (this.embed) return { path: `${path}/${format}?${query({ parameters: JSON.stringify(this.values), ...FORMATTED })}` };
+      return { path: `${path}/${format}`, form: { parameters: JSON.stringify(asked), ...FORMATTED } };
+    }
+
+    ofQuestion(format, { asked }) {
+      const parameters = this.embed ? this.fromPage() : asked.map(({ id, value }) => ({ id, value }));
+      return { path: `/${this.flavour}/question/${this.id}.${format}?${query({ parameters: JSON.stringify(parameters), ...FORMATTED })}` };
+    }
+
+    // Fetched whole, then saved.
+    async save(button, { path, form }) {
+      delete button.dataset.status;
+      const answer = await fetch(root + path, form ? { method: "POST", body: new URLSearchParams(form) } : {});
+      if (answer.ok) {
+        const name = answer.headers.get("Content-Disposition")?.match(/filename="(.+)"/)?.[1] ?? "query_result.csv";
+        const link = el("a", { href: URL.createObjectURL(await answer.blob()), download: name });
         document.body.append(link);
         link.click();
         link.remove();
-        return;
       }
-      const inputs = Object.entries(fields).map(([name, value]) => el("input", { type: "hidden", name, value }));
-      const form = el("form", { method: "post", action: `${root}${path}` }, ...inputs);
-      document.body.append(form);
-      form.submit();
-      form.remove();
+      button.dataset.status = String(answer.status);
     }
 
     async load() {
       await Promise.all(
         this.parts.map(async (part) => {
           try {
-            const { data } = await call(part.ask());
+            const { data, json_query: asked } = await call(part.ask());
+            part.asked = asked?.parameters ?? [];
             const row = (cells, name) => el("tr", {}, ...cells.map((one) => el(name, {}, one === null ? "" : String(one))));
             const head = el("thead", {}, row(data.cols.map((one) => one.display_name), "th"));
             part.body.replaceChildren(el("table", {}, head, el("tbody", {}, ...data.rows.map((one) => row(one, "td")))));
