@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::{
-    metabase::{Item, Learnt, Uuid, learn},
+    metabase::{Item, Learnt, MapCard, Uuid, learn},
     superset::{
         DashboardId,
         coverage::{self, Coverage},
@@ -61,6 +61,8 @@ pub enum Want {
     MetabaseValues(Item),
     /// What a public link leads to.
     MetabasePublic(Uuid),
+    /// Which columns a map is drawn from, and the layout that it stands in.
+    MetabaseMap(MapCard),
     /// What a Superset dashboard is made of.
     SupersetDashboard(DashboardId),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Want {
             Self::MetabaseItem(item) => write!(f, "the layout of {item}"),
             Self::MetabaseValues(item) => write!(f, "the lists of values of {item}"),
             Self::MetabasePublic(uuid) => write!(f, "the layout of public link {uuid}"),
+            Self::MetabaseMap(card) => write!(f, "the map of {card}"),
             Self::SupersetDashboard(id) => write!(f, "the datasets of dashboard {id}"),
         }
     }

@@ -132,6 +132,8 @@ pub enum Replying {
     /// It passes as it is.
     #[default]
     Pass,
+    /// It passes as it is, where it is of this media type; an error without its words, anything else not at all.
+    Only(&'static str),
     /// It passes without the JSON members of these names, at any depth, however long it is.
     Without(&'static [&'static str]),
     /// It is read whole, up to a limit in bytes, and rewritten.

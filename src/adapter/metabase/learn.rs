@@ -14,6 +14,7 @@ use super::{
     layout::{Layout, LayoutError, Source},
     settings::{self, Around},
     spec::{Item, Kind, Lens, Uuid, Values},
+    tiles,
 };
 use crate::{
     adapter::exchange::{self, Call, ExchangeError, Known, Pending, Reply, Step, Want},
@@ -30,12 +31,12 @@ use crate::{
 /// What was learnt.
 #[derive(Debug)]
 pub struct Learnt {
-    what: What,
+    pub(super) what: What,
     valid_for: Duration,
 }
 
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     /// There is no such dashboard, question or link, or we may not see it.
     Nothing,
     Layout {
@@ -43,6 +44,8 @@ enum What {
         /// Parameters (by index) whose lists of values keep to the locked ones: seen to do so.
         values: Vec<usize>,
     },
+    /// Of a card of which tiles are asked.
+    Map(Result<Box<tiles::Map>, tiles::NoMap>),
     Settings {
         raw: Vec<u8>,
         /// As they were filtered before, by our public URL.
@@ -55,6 +58,8 @@ enum What {
 pub(in crate::adapter) enum Stage {
     /// The layout of a signed item, read by API key.
     Full(Item),
+    /// What a map is drawn from.
+    Map(tiles::Stage),
     /// The layout of a signed item, as a viewer gets it: then its lists of values.
     Open(Item),
     /// Whether one more list of values keeps to one more locked parameter.
@@ -100,7 +105,7 @@ impl Learnt {
                 let problems = layout.problems().iter().map(ToString::to_string);
                 problems.chain(layout.unmapped()).collect()
             }
-            What::Nothing | What::Settings { .. } => Vec::new(),
+            What::Map(_) | What::Nothing | What::Settings { .. } => Vec::new(),
         }
     }
 
@@ -115,7 +120,7 @@ impl Learnt {
                 Ok((layout, values))
             }
             What::Nothing => Err(denied("Metabase has nothing by this name".into())),
-            What::Settings { .. } => Err(Refusal::UpstreamFailed.into()),
+            What::Map(_) | What::Settings { .. } => Err(Refusal::UpstreamFailed.into()),
         }
     }
 
@@ -123,7 +128,7 @@ impl Learnt {
     pub fn found(&self) -> Option<&Layout> {
         match &self.what {
             What::Layout { layout, .. } => Some(layout),
-            What::Nothing | What::Settings { .. } => None,
+            What::Map(_) | What::Nothing | What::Settings { .. } => None,
         }
     }
 
@@ -154,6 +159,7 @@ impl Metabase {
         now: UnixTime,
     ) -> Result<Step, ExchangeError> {
         let (path, stage, key) = match want {
+            Want::MetabaseMap(card) => return self.begin_map(card, now),
             Want::MetabaseItem(item) => {
                 let key = self.spec.api_key.as_ref().ok_or(ExchangeError::STRAY)?;
                 let path = format!("/api/{}/{}", item.kind.in_api(), item.id);
@@ -194,6 +200,7 @@ impl Metabase {
         };
         match stage {
             Stage::Full(item) => self.learnt_item(&item, true, reply, now),
+            Stage::Map(stage) => self.resume_map(stage, reply, now),
             Stage::Open(item) => self.learnt_item(&item, false, reply, now),
             Stage::Probe(mut probe) => {
                 if let Some((open, _)) = probe.pairs.pop()
@@ -359,13 +366,13 @@ fn pairs(open: &[usize], lens: Lens<'_>) -> Vec<(usize, usize)> {
 }
 
 /// A value that no row has: as text, and as JSON.
-struct Nobodys {
-    text: &'static str,
+pub(super) struct Nobodys {
+    pub(super) text: &'static str,
     json: &'static str,
 }
 
 /// That of a type; `None` where every value of the type may be someone's.
-fn nobodys(kind: Type) -> Option<Nobodys> {
+pub(super) fn nobodys(kind: Type) -> Option<Nobodys> {
     let (text, json) = match kind {
         Type::Boolean => return None,
         Type::Date => ("0001-01-01", r#""0001-01-01""#),
@@ -393,14 +400,14 @@ fn is_empty_list(reply: Reply<'_>) -> bool {
 }
 
 /// Metabase answers 404 for what is not there; before some version 400 on `/api/embed` and `/api/public`.
-fn is_absent(reply: Reply<'_>) -> bool {
+pub(super) fn is_absent(reply: Reply<'_>) -> bool {
     matches!(
         reply.status,
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN
     )
 }
 
-fn expect<'a>(what: &'static str, reply: Reply<'a>) -> Result<&'a [u8], ExchangeError> {
+pub(super) fn expect<'a>(what: &'static str, reply: Reply<'a>) -> Result<&'a [u8], ExchangeError> {
     if reply.status == StatusCode::OK {
         return Ok(reply.body);
     }
@@ -411,7 +418,7 @@ fn expect<'a>(what: &'static str, reply: Reply<'a>) -> Result<&'a [u8], Exchange
     })
 }
 
-fn unfit(call: &'static str, why: &LayoutError) -> ExchangeError {
+pub(super) fn unfit(call: &'static str, why: &LayoutError) -> ExchangeError {
     ExchangeError::Unfit {
         call,
         why: why.to_string(),
@@ -422,11 +429,11 @@ fn denied(why: String) -> Denial {
     Denial::because(Refusal::ResourceDenied, why)
 }
 
-fn done(what: What, valid_for: Duration) -> Step {
+pub(super) fn done(what: What, valid_for: Duration) -> Step {
     Step::Done(Known::Metabase(Arc::new(Learnt { what, valid_for })))
 }
 
-fn call(path: String, headers: HeaderMap, stage: Stage) -> Step {
+pub(super) fn call(path: String, headers: HeaderMap, stage: Stage) -> Step {
     let call = Call {
         method: Method::GET,
         path,
@@ -436,7 +443,7 @@ fn call(path: String, headers: HeaderMap, stage: Stage) -> Step {
     Step::Call(Box::new(call), Pending(exchange::Stage::Metabase(stage)))
 }
 
-fn json_wanted() -> HeaderMap {
+pub(super) fn json_wanted() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers
@@ -455,7 +462,7 @@ pub(super) const LAYOUT_LIMIT: usize = 16 * 1024 * 1024;
 /// How long the public settings are kept.
 const SETTINGS_TTL: Duration = Duration::from_mins(1);
 /// How long it is believed that something is not there.
-const NOTHING_TTL: Duration = Duration::from_secs(5);
+pub(super) const NOTHING_TTL: Duration = Duration::from_secs(5);
 /// The most lists of values that one link is probed for; further ones are not served.
 const MAX_PROBES: usize = 12;
 /// The most public URLs of one site that settings are kept for.

@@ -17,11 +17,13 @@ pub mod shell;
 mod signed;
 pub mod spec;
 pub mod surface;
+pub mod tiles;
 
 pub use learn::Learnt;
 pub use rewriting::{Pruning, Rewriting, Rewritten};
 pub use spec::{Item, ItemId, Kind, Lens, MetabaseSpec, PublicLink, Unmapped, Uuid, Values};
 pub use surface::{places, surface};
+pub use tiles::MapCard;
 
 use http::{HeaderName, StatusCode, header};
 
@@ -84,7 +86,16 @@ impl Metabase {
         match used {
             Use::Settings => Ok(Some(Want::MetabaseSettings)),
             Use::Values => self.item(permit).map(Want::MetabaseValues).map(Some),
-            Use::Layout | Use::Query | Use::Export | Use::Batch | Use::Tile => {
+            Use::Tile => {
+                let card = MapCard::signed(self.item(permit)?, matched)?;
+                Ok(Some(Want::MetabaseMap(card)))
+            }
+            Use::PublicTile => {
+                let (uuid, link) = self.link(permit, matched)?;
+                let card = MapCard::public(uuid, link.kind, matched)?;
+                Ok(Some(Want::MetabaseMap(card)))
+            }
+            Use::Layout | Use::Query | Use::Export | Use::Batch => {
                 let item = self.item(permit)?;
                 Ok(self
                     .spec
@@ -137,6 +148,7 @@ impl Metabase {
             Use::PublicLayout => Ok(self.public(ask)?.layout()),
             Use::PublicQuery => self.public(ask)?.query(),
             Use::PublicExport => self.public(ask)?.export(),
+            Use::PublicTile => self.public(ask)?.tile(),
             Use::PublicValues => self.public(ask)?.values(),
         }
     }
@@ -145,6 +157,11 @@ impl Metabase {
     pub(super) fn standing(&self) -> Vec<Want> {
         let links = self.spec.public.keys();
         links.cloned().map(Want::MetabasePublic).collect()
+    }
+
+    /// Whether layouts of signed embeds are read where nothing is hidden.
+    fn reads_by_key(&self) -> bool {
+        self.spec.api_key.is_some()
     }
 
     fn mint(&self) -> Result<&Mint, Denial> {

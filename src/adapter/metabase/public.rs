@@ -14,6 +14,7 @@ use super::{
     signed::{below, capture, file, outbound},
     spec::{Kind, Unmapped, Uuid, Values},
     surface::PUBLIC_QUESTION_PAGE,
+    tiles,
 };
 use crate::{
     adapter::Replying,
@@ -161,6 +162,18 @@ impl Public<'_, '_, '_, '_> {
             reply,
             ..outbound(target)
         }))
+    }
+
+    pub(super) fn tile(&self) -> Result<Plan, Denial> {
+        let target = tiles::target(
+            self.ask,
+            (self.link.kind, self.uuid.as_str()),
+            self.rules(),
+            self.extras(),
+            Locks::Appended,
+        )?;
+        let target = format!("/api/public/tiles/{target}");
+        Ok(self.sent(tiles::picture(outbound(target))))
     }
 
     fn filters(&self, layout: &Layout, locks: Locks) -> Result<Filters, Denial> {

@@ -4,7 +4,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{
     Ask, Metabase, Outbound, Plan, Sending, TELLTALE, claims, denied, file_of, filters,
-    filters::{Extras, Filters, Rules},
+    filters::{Extras, Filters, Rules, objects::Locks},
     format_of,
     layout::{Layout, Source},
     learn::LAYOUT_LIMIT,
@@ -12,6 +12,7 @@ use super::{
     rewriting::{Pruning, Rewriting},
     send,
     spec::{Item, Kind, Lens, Unmapped, Values},
+    tiles,
 };
 use crate::{
     adapter::{Answer, Replying},
@@ -260,7 +261,15 @@ impl Signed<'_, '_, '_, '_> {
     }
 
     pub(super) fn tile(&self) -> Result<Plan, Denial> {
-        Err(Refusal::RouteDenied.into())
+        let target = tiles::target(
+            self.ask,
+            (self.item.kind, &self.token),
+            self.rules(),
+            self.extras(),
+            Locks::InToken,
+        )?;
+        let target = format!("/api/embed/tiles/{target}");
+        Ok(self.sent(tiles::picture(outbound(target))))
     }
 }
 

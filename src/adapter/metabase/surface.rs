@@ -38,6 +38,8 @@ pub enum Use {
     PublicQuery,
     /// The same as a file (P3, P11).
     PublicExport,
+    /// A piece of a map (P8, P14).
+    PublicTile,
     /// The values of a filter (P5, P6).
     PublicValues,
     /// Public settings.
@@ -150,6 +152,14 @@ const PUBLIC: &[(&str, Use)] = &[
         "/api/public/card/{uuid}/params/{param}/search/{text}",
         Use::PublicValues,
     ),
+    (
+        "/api/public/tiles/card/{uuid}/{zoom}/{x}/{y}",
+        Use::PublicTile,
+    ),
+    (
+        "/api/public/tiles/dashboard/{uuid}/dashcard/{dashcard}/card/{card}/{zoom}/{x}/{y}",
+        Use::PublicTile,
+    ),
 ];
 
 const SHARED: &[(&str, Use)] = &[
@@ -203,6 +213,9 @@ pub fn surface(spec: &MetabaseSpec) -> Vec<Route> {
     routes.push(local(SESSION_PATH, LOCAL_SESSION));
     if !spec.public.is_empty() {
         for (pattern, used) in PUBLIC {
+            if *used == Use::PublicTile && !spec.locks_everywhere() {
+                continue;
+            }
             if *used == Use::PublicExport {
                 // Dashboards are exported by POST, questions by GET.
                 let posted = pattern.contains("dashcard");
