@@ -5,3 +5,4 @@ mod online;
 mod setup;
 mod signed;
 mod surface;
+mod tiles;
