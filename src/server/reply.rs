@@ -46,27 +46,20 @@ pub(super) async fn finish(
     }
     match replying {
         Replying::Pass => Ok(body),
-<<<<<<< HEAD
         Replying::Without(names) if json => Ok(body.without(names, None)),
         Replying::Instead(names, own) if json => Ok(body.without(names, Some(Foreword::new(own)))),
-        // An error: in our words, since nobody knows what theirs tell.
-        Replying::Instead(_, _) | Replying::Without(_) | Replying::Rewrite(_, _)
-=======
-        Replying::Without(names) if json => Ok(body.without(names)),
         Replying::Only(wanted) if head.status.is_success() && media == wanted => Ok(body),
         // An error: in our words, since nobody knows what theirs tell.
-        Replying::Only(_) | Replying::Without(_) | Replying::Rewrite(_, _)
->>>>>>> d1457f6 (feat(metabase): serve map tiles, of the card's own columns alone)
+        Replying::Instead(_, _)
+        | Replying::Only(_)
+        | Replying::Without(_)
+        | Replying::Rewrite(_, _)
             if !head.status.is_success() =>
         {
             Ok(worded(headers))
         }
-<<<<<<< HEAD
-        Replying::Instead(_, _) | Replying::Without(_) => Err(unreadable("JSON")),
-=======
         Replying::Only(wanted) => Err(unreadable(wanted)),
-        Replying::Without(_) => Err(unreadable("JSON")),
->>>>>>> d1457f6 (feat(metabase): serve map tiles, of the card's own columns alone)
+        Replying::Instead(_, _) | Replying::Without(_) => Err(unreadable("JSON")),
         Replying::Rewrite(rewriting, limit) => {
             let whole = body
                 .collect(limit)
