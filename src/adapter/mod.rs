@@ -134,6 +134,8 @@ pub enum Replying {
     Pass,
     /// It passes as it is, where it is of this media type; an error without its words, anything else not at all.
     Only(&'static str),
+    /// It passes as it is, if it is what was asked for. An error goes as with [`Self::Without`]: a file has nothing to be taken out of, its error has.
+    File(&'static [&'static str]),
     /// It passes without the JSON members of these names, at any depth, however long it is.
     Without(&'static [&'static str]),
     /// It is read whole, up to a limit in bytes, and rewritten.
@@ -171,7 +173,7 @@ impl Outbound {
             headers.remove(header::CONTENT_ENCODING);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        if !matches!(self.reply, Replying::Pass) {
+        if !matches!(self.reply, Replying::File(_) | Replying::Pass) {
             headers.insert(
                 header::ACCEPT_ENCODING,
                 HeaderValue::from_static("identity"),

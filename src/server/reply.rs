@@ -22,9 +22,22 @@ pub(super) async fn finish(
     head: &mut Parts,
     body: Body,
 ) -> Result<Body, Failure> {
-    if matches!(replying, Replying::Pass) {
-        return Ok(body);
-    }
+    let good = head.status.is_success() || head.status == StatusCode::NOT_MODIFIED;
+    let replying = match replying {
+        Replying::Pass => return Ok(body),
+        Replying::File(_) if good => return Ok(body),
+        // A client that reads compressed files is not one of whose errors we read.
+        Replying::File(_) if is_coded(&head.headers) => {
+            head.headers.remove(header::CONTENT_ENCODING);
+            head.headers.remove(header::CONTENT_LENGTH);
+            return Ok(worded(&mut head.headers));
+        }
+        Replying::File(names) => Replying::Without(names),
+        replying @ (Replying::Instead(..)
+        | Replying::Only(_)
+        | Replying::Rewrite(..)
+        | Replying::Without(_)) => replying,
+    };
     let headers = &mut head.headers;
     if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::PARTIAL_CONTENT {
         // Nobody asked for these.
@@ -45,7 +58,7 @@ pub(super) async fn finish(
         return Ok(Body::empty());
     }
     match replying {
-        Replying::Pass => Ok(body),
+        Replying::File(_) | Replying::Pass => Ok(body),
         Replying::Without(names) if json => Ok(body.without(names, None)),
         Replying::Instead(names, own) if json => Ok(body.without(names, Some(Foreword::new(own)))),
         Replying::Only(wanted) if head.status.is_success() && media == wanted => Ok(body),
@@ -76,15 +89,17 @@ pub(super) async fn finish(
 
 /// A body without content coding.
 fn plain(headers: &mut HeaderMap) -> Result<(), Failure> {
-    let coded = headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let coded = is_coded(headers);
     headers.remove(header::CONTENT_ENCODING);
     if coded {
         return Err(unreadable("a body without content coding"));
     }
     Ok(())
+}
+
+fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The media type, without its parameters, in lower case.

@@ -11,7 +11,7 @@ use super::{
     learnt, number_in, open_to, page,
     rewriting::{Pruning, Rewriting},
     send,
-    signed::{below, capture, file, outbound},
+    signed::{below, capture, file, outbound, result},
     spec::{Kind, Unmapped, Uuid, Values},
     surface::PUBLIC_QUESTION_PAGE,
     tiles,
@@ -153,7 +153,7 @@ impl Public<'_, '_, '_, '_> {
         let reply = if format == "api" {
             Replying::Without(TELLTALE)
         } else {
-            Replying::Pass
+            Replying::File(TELLTALE)
         };
         Ok(self.sent(Outbound {
             body: sent,
@@ -256,7 +256,7 @@ impl Public<'_, '_, '_, '_> {
             self.rules(),
             &self.ask.permit.site().places.query,
         )?;
-        Ok(self.sent(outbound(format!(
+        Ok(self.sent(result(format!(
             "/api/public/{}/{}/params/{id}/{below}?{query}",
             self.link.kind.in_api(),
             self.uuid

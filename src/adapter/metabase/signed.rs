@@ -142,7 +142,7 @@ impl Signed<'_, '_, '_, '_> {
         let reply = if format == "api" {
             Replying::Without(TELLTALE)
         } else {
-            Replying::Pass
+            Replying::File(TELLTALE)
         };
         Ok(self.sent(Outbound {
             export: true,
@@ -250,7 +250,7 @@ impl Signed<'_, '_, '_, '_> {
             target.push('?');
             target.push_str(&query);
         }
-        Ok(self.sent(outbound(target)))
+        Ok(self.sent(result(target)))
     }
 
     fn lists(&self, layout: &Layout, id: &str, param: usize, kept: &[usize]) -> bool {
