@@ -128,7 +128,11 @@ impl Metabase {
             return Err(Refusal::RouteDenied.into());
         };
         match used {
-            Use::Static => Ok(send(Outbound::default())),
+            Use::Static => Ok(send(Outbound {
+                keep: Some(&ASKED),
+                body: Sending::Nothing,
+                ..Outbound::default()
+            })),
             Use::GeoJson => self.geojson(ask),
             Use::Settings => self.settings(ask),
             Use::Session => Ok(guest::session()),
@@ -396,6 +400,19 @@ static KEPT: [HeaderName; 8] = [
     HeaderName::from_static("x-metabase-client"),
     HeaderName::from_static("x-metabase-embedded"),
     HeaderName::from_static("x-metabase-guest-embed"),
+];
+
+/// The same for files that everybody gets alike: how much of them, and whether they changed.
+static ASKED: [HeaderName; 9] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+    header::USER_AGENT,
 ];
 
 /// Members of results that tell what a filter was locked to, or how the question is asked.
