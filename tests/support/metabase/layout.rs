@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     data::{self, COLUMNS},
     embed::native,
+    resolve,
     store::{Card, Dashboard, Dashcard, Parameter, Query, Source, Store},
     values,
 };
@@ -226,8 +227,14 @@ fn tags(card: &Card) -> impl Iterator<Item = (String, Json)> {
         Query::Mbql | Query::Broken => &[],
     };
     tags.iter().map(|tag| {
+        // A question's parameter and its tag have one id; the tags of older questions have no parameter.
+        let aims = |one: &&Parameter| {
+            let target = one.target.as_ref().and_then(resolve::tag_of);
+            target == Some(&*tag.name)
+        };
+        let known = card.parameters.iter().find(aims);
         let mut json = json!({
-            "id": format!("{}-{}", card.id, tag.name),
+            "id": known.map_or_else(|| format!("{}-{}", card.id, tag.name), |one| one.id.clone()),
             "name": tag.name,
             "display-name": named(&tag.name),
             "type": tag.kind,
