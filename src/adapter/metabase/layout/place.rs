@@ -271,11 +271,7 @@ fn lacks(
     let Some(lens) = lens else {
         return Box::default();
     };
-    let reaches = |connection: &Connection<'_>| match &connection.target {
-        Target::Field => true,
-        Target::Tag(tag) => tags.hold(tag),
-        Target::Nothing | Target::Text(_) => false,
-    };
+    let reaches = |connection: &Connection<'_>| tags.take(&connection.target);
     let misses = |param: usize| {
         let mut its = own.iter().filter(|connection| {
             parameters

@@ -55,41 +55,47 @@ fn reference(view: View<'_>) -> Option<Target<'_>> {
     named.then_some(Target::Field)
 }
 
-/// The template tags of a card, as far as its query is shown.
-pub(super) enum Tags<'a> {
-    /// These and no others.
-    Known(Vec<Cow<'a, str>>),
-    /// Its query is not shown.
-    Unknown,
+/// What can be said about the query of a card, as far as it is shown.
+pub(super) struct Tags<'a> {
+    /// It is SQL. (Upstream behaviour: only template tags filter it; a parameter that is connected to a field is ignored, as it is after a built question
+    /// was rewritten in SQL.)
+    native: bool,
+    /// Its template tags: these and no others. `None`: they are not shown.
+    names: Option<Vec<Cow<'a, str>>>,
 }
 
 impl<'a> Tags<'a> {
     pub(super) fn of(card: Option<View<'a>>) -> Self {
-        let Some(card) = card else {
-            return Self::Unknown;
-        };
-        let Some(query) = card.get("dataset_query") else {
-            return Self::Unknown;
+        let query = card.and_then(|card| Some((card, card.get("dataset_query")?)));
+        let Some((card, query)) = query else {
+            return Self {
+                native: false,
+                names: None,
+            };
         };
         let natives: Vec<_> = natives(query).collect();
-        if natives.is_empty() {
+        let native =
+            !natives.is_empty() || query.get("type").is_some_and(|kind| kind.says("native"));
+        let names = if natives.is_empty() {
             let is_shown = query.get("query").is_some() || query.get("stages").is_some();
-            return if is_shown {
-                Self::Known(Vec::new())
-            } else {
-                Self::Unknown
-            };
-        }
+            is_shown.then(Vec::new)
+        } else {
+            Self::names(card, &natives)
+        };
+        Self { native, names }
+    }
+
+    fn names(card: View<'a>, natives: &[View<'a>]) -> Option<Vec<Cow<'a, str>>> {
         let shown: Vec<_> = natives
             .iter()
             .filter_map(|native| native.get("template-tags"))
             .collect();
         if !shown.is_empty() {
             let members = shown.into_iter().flat_map(View::members);
-            return Self::Known(members.map(|member| member.name).collect());
+            return Some(members.map(|member| member.name).collect());
         }
-        if natives.into_iter().any(is_sql) {
-            return Self::Known(Vec::new());
+        if natives.iter().copied().any(is_sql) {
+            return Some(Vec::new());
         }
         let parameters = card.get("parameters").into_iter().flat_map(View::elements);
         let names: Vec<_> = parameters
@@ -98,17 +104,18 @@ impl<'a> Tags<'a> {
                 Target::Field | Target::Nothing | Target::Text(_) => None,
             })
             .collect();
-        if names.is_empty() {
-            Self::Unknown
-        } else {
-            Self::Known(names)
-        }
+        (!names.is_empty()).then_some(names)
     }
 
-    pub(super) fn hold(&self, tag: &str) -> bool {
-        match self {
-            Self::Known(names) => names.iter().any(|name| name == tag),
-            Self::Unknown => true,
+    /// Whether what is connected to a target filters the card.
+    pub(super) fn take(&self, target: &Target<'_>) -> bool {
+        match target {
+            Target::Field => !self.native,
+            Target::Tag(tag) => {
+                let names = self.names.as_ref();
+                names.is_none_or(|names| names.iter().any(|name| name == tag))
+            }
+            Target::Nothing | Target::Text(_) => false,
         }
     }
 }

@@ -165,6 +165,37 @@ fn a_template_tag_must_be_there() {
 }
 
 #[test]
+fn a_field_is_nothing_to_a_card_of_sql() {
+    let mapped = |card: Json| dashcard(31, card, &[mapping("org", 44, field(61))]);
+    let table = [
+        (card(44), true),
+        (json!({"id": 44}), true),
+        (native(44, &["org"]), false),
+        (native(44, &[]), false),
+        (
+            json!({"id": 44, "dataset_query": {"type": "native"}}),
+            false,
+        ),
+        (
+            json!({"id": 44, "dataset_query": {"stages": [{"lib/type": "mbql.stage/mbql"}]}}),
+            true,
+        ),
+        (
+            json!({"id": 44, "dataset_query": {"stages": [{"lib/type": "mbql.stage/native", "native": "-"}]}}),
+            false,
+        ),
+    ];
+    for (card, expected) in table {
+        let text = card.to_string();
+        assert_eq!(covered(&[mapped(card)]), [(31, 44, expected)], "{text}");
+    }
+    // A question likewise.
+    let mut question = native(5, &["org"]);
+    question["parameters"][0]["target"] = field(61);
+    assert!(read(&question, Kind::Question).fit().is_err());
+}
+
+#[test]
 fn every_series_card_needs_its_own_mapping() {
     let mut both = dashcard(
         31,

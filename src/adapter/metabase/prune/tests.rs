@@ -314,11 +314,13 @@ fn queries_are_blanked_as_far_as_the_upstream_left_them() {
         ),
     ];
     for (query, blanked) in table {
-        assert_eq!(
-            after("/card/dataset_query", query.clone()),
-            Some(blanked),
-            "{query}"
-        );
+        let is_sql = query.to_string().contains("template-tags");
+        let target = if is_sql { tag("org") } else { field(61) };
+        let mut json = dashcard(31, card(44), &[mapping("org", 44, target)]);
+        json["card"]["dataset_query"] = query.clone();
+        let out = pruned(&dashboard(&[json]), Kind::Dashboard);
+        let seen = out.pointer("/dashcards/0/card/dataset_query");
+        assert_eq!(seen, Some(&blanked), "{query}");
     }
     assert_eq!(after("/card/dataset_query", json!("select 1")), None);
 }
