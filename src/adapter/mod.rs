@@ -125,8 +125,13 @@ pub enum Sending {
 }
 
 /// What becomes of the body of a reply.
+///
+/// Unless all of it passes, the target may hold what the client must not see (a token that was minted for this request), so nothing passes that may
+/// repeat it: redirects, other headers that name an address, the upstream's own words about a failure.
 #[derive(Default)]
 pub enum Replying {
+    /// It passes as it is where the request succeeded; a failure is told in our words.
+    Good,
     /// As [`Replying::Without`], and with members of our own (`"name":value`) at the beginning of the object that it is.
     Instead(&'static [&'static str], Box<str>),
     /// It passes as it is.
@@ -134,8 +139,6 @@ pub enum Replying {
     Pass,
     /// It passes as it is, where it is of this media type; an error without its words, anything else not at all.
     Only(&'static str),
-    /// It passes as it is, if it is what was asked for. An error goes as with [`Self::Without`]: a file has nothing to be taken out of, its error has.
-    File(&'static [&'static str]),
     /// It passes without the JSON members of these names, at any depth, however long it is.
     Without(&'static [&'static str]),
     /// It is read whole, up to a limit in bytes, and rewritten.
@@ -173,7 +176,7 @@ impl Outbound {
             headers.remove(header::CONTENT_ENCODING);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        if !matches!(self.reply, Replying::File(_) | Replying::Pass) {
+        if !matches!(self.reply, Replying::Good | Replying::Pass) {
             headers.insert(
                 header::ACCEPT_ENCODING,
                 HeaderValue::from_static("identity"),

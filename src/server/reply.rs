@@ -1,10 +1,13 @@
 //! What becomes of the body of a reply: passed on, sieved on its way, or read whole and rewritten.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response::Parts};
 
 use super::{app::App, body::Body, failure::Failure};
 use crate::{
-    adapter::{Replying, metabase::Rewritten},
+    adapter::{
+        Replying,
+        metabase::{Rewritten, failure},
+    },
     gate::{policy::Denial, refusal::Refusal, site::Site},
     rewrite::foreword::Foreword,
 };
@@ -22,55 +25,42 @@ pub(super) async fn finish(
     head: &mut Parts,
     body: Body,
 ) -> Result<Body, Failure> {
-    let good = head.status.is_success() || head.status == StatusCode::NOT_MODIFIED;
-    let replying = match replying {
-        Replying::Pass => return Ok(body),
-        Replying::File(_) if good => return Ok(body),
-        // A client that reads compressed files is not one of whose errors we read.
-        Replying::File(_) if is_coded(&head.headers) => {
-            head.headers.remove(header::CONTENT_ENCODING);
-            head.headers.remove(header::CONTENT_LENGTH);
-            return Ok(worded(&mut head.headers));
-        }
-        Replying::File(names) => Replying::Without(names),
-        replying @ (Replying::Instead(..)
-        | Replying::Only(_)
-        | Replying::Rewrite(..)
-        | Replying::Without(_)) => replying,
-    };
-    let headers = &mut head.headers;
-    if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::PARTIAL_CONTENT {
-        // Nobody asked for these.
+    if matches!(replying, Replying::Pass) {
+        return Ok(body);
+    }
+    if head.status.is_redirection() || head.status == StatusCode::PARTIAL_CONTENT {
+        // Nobody asked for these, and a redirect would tell the address that was asked for.
         return Err(unreadable("a whole reply"));
     }
-    plain(headers)?;
+    let headers = &mut head.headers;
+    for name in ADDRESSES {
+        headers.remove(name);
+    }
+    let good = head.status.is_success();
+    if good && matches!(replying, Replying::Good) {
+        return Ok(body);
+    }
+    let coded = is_coded(headers);
+    if good && coded {
+        return Err(unreadable("a body without content coding"));
+    }
     let media = media(headers).unwrap_or_default();
-    let json = is_json(&media);
-    for name in [
-        header::CONTENT_LENGTH,
-        header::ETAG,
-        header::LAST_MODIFIED,
-        header::ACCEPT_RANGES,
-    ] {
+    let json = !coded && is_json(&media);
+    for name in OF_THE_BODY {
         headers.remove(name);
     }
     if *asked == Method::HEAD {
         return Ok(Body::empty());
     }
+    if !good {
+        let said = json && matches!(replying, Replying::Instead(_, _) | Replying::Without(_));
+        return Ok(failed(headers, said.then_some(body)).await);
+    }
     match replying {
-        Replying::File(_) | Replying::Pass => Ok(body),
-        Replying::Without(names) if json => Ok(body.without(names, None)),
+        Replying::Good | Replying::Pass => Ok(body),
         Replying::Instead(names, own) if json => Ok(body.without(names, Some(Foreword::new(own)))),
-        Replying::Only(wanted) if head.status.is_success() && media == wanted => Ok(body),
-        // An error: in our words, since nobody knows what theirs tell.
-        Replying::Instead(_, _)
-        | Replying::Only(_)
-        | Replying::Without(_)
-        | Replying::Rewrite(_, _)
-            if !head.status.is_success() =>
-        {
-            Ok(worded(headers))
-        }
+        Replying::Only(wanted) if media == wanted => Ok(body),
+        Replying::Without(names) if json => Ok(body.without(names, None)),
         Replying::Only(wanted) => Err(unreadable(wanted)),
         Replying::Instead(_, _) | Replying::Without(_) => Err(unreadable("JSON")),
         Replying::Rewrite(rewriting, limit) => {
@@ -87,16 +77,7 @@ pub(super) async fn finish(
     }
 }
 
-/// A body without content coding.
-fn plain(headers: &mut HeaderMap) -> Result<(), Failure> {
-    let coded = is_coded(headers);
-    headers.remove(header::CONTENT_ENCODING);
-    if coded {
-        return Err(unreadable("a body without content coding"));
-    }
-    Ok(())
-}
-
+/// Whether a body has a content coding.
 fn is_coded(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -116,8 +97,15 @@ fn is_json(media: &str) -> bool {
     ) || media.ends_with("+json")
 }
 
-/// An error of the upstream, without its words.
-fn worded(headers: &mut HeaderMap) -> Body {
+/// A failure of the upstream: what a page needs to know of it, where that can be read; else in our words, since nobody knows what theirs tell.
+async fn failed(headers: &mut HeaderMap, body: Option<Body>) -> Body {
+    let said = match body {
+        Some(body) => body.collect(FAILURE_LIMIT).await.ok(),
+        None => None,
+    };
+    if let Some(said) = said.and_then(|said| failure(&said)) {
+        return Body::full(said);
+    }
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -132,3 +120,21 @@ fn unreadable(what: &str) -> Failure {
     )
     .into()
 }
+
+/// What may repeat the address that was asked for.
+const ADDRESSES: [HeaderName; 4] = [
+    header::CONTENT_LOCATION,
+    header::LINK,
+    header::LOCATION,
+    header::REFRESH,
+];
+/// What says something of a body that does not stay as it is.
+const OF_THE_BODY: [HeaderName; 5] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::ETAG,
+    header::LAST_MODIFIED,
+];
+/// The longest failure that is read, in bytes.
+const FAILURE_LIMIT: usize = 64 * 1024;

@@ -20,7 +20,7 @@ pub mod surface;
 pub mod tiles;
 
 pub use learn::Learnt;
-pub use rewriting::{Pruning, Rewriting, Rewritten};
+pub use rewriting::{Pruning, Rewriting, Rewritten, failure};
 pub use spec::{Item, ItemId, Kind, Lens, MetabaseSpec, PublicLink, Unmapped, Uuid, Values};
 pub use surface::{places, surface};
 pub use tiles::MapCard;
@@ -29,7 +29,7 @@ use http::{HeaderName, StatusCode, header};
 
 use self::{filters::Ids, layout::Layout, mint::Mint, settings::Around, surface::Use};
 use super::{
-    Answer, Ask, Outbound, Plan, Sending,
+    Answer, Ask, Outbound, Plan, Replying, Sending,
     exchange::{Known, Want},
 };
 use crate::gate::{
@@ -221,6 +221,7 @@ impl Metabase {
                 keep: Some(&KEPT),
                 body: Sending::Nothing,
                 target: Some(format!("/api/geojson/{key}")),
+                reply: Replying::Good,
                 ..Outbound::default()
             }));
         }
@@ -295,7 +296,7 @@ fn page(target: &str, shell: Rewriting) -> Outbound {
         target: Some(target.to_owned()),
         keep: Some(&KEPT),
         body: Sending::Nothing,
-        reply: super::Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
+        reply: Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
         ..Outbound::default()
     }
 }

@@ -153,7 +153,7 @@ impl Public<'_, '_, '_, '_> {
         let reply = if format == "api" {
             Replying::Without(TELLTALE)
         } else {
-            Replying::File(TELLTALE)
+            Replying::Good
         };
         Ok(self.sent(Outbound {
             body: sent,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     layout::Layout,
     learn::Learnt,
@@ -173,6 +175,48 @@ impl Pruning {
     }
 }
 
+/// What a page needs to know of a query that failed: that it did, and why in Metabase's words for viewers. Not the stack, the SQL and the parameters that may
+/// stand beside it. `None` for what is no such failure.
+pub fn failure(json: &[u8]) -> Option<Vec<u8>> {
+    #[derive(Deserialize, Serialize)]
+    struct Failure {
+        status: Box<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Box<str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error_type: Option<Box<str>>,
+    }
+    let failure: Failure = serde_json::from_slice(json).ok()?;
+    (*failure.status == *"failed").then(|| serde_json::to_vec(&failure).ok())?
+}
+
 fn unreadable(why: impl std::fmt::Display) -> Denial {
     Denial::because(Refusal::UpstreamFailed, why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_failure_nothing_but_the_words_for_viewers_stays() {
+        let stays =
+            |json: &str| failure(json.as_bytes()).map(|out| String::from_utf8(out).unwrap());
+        let whole = r#"{"via":[1],"error":"No.","json_query":{"a":1},"status":"failed","error_type":"invalid-query","stacktrace":[]}"#;
+        let short = r#"{"status":"failed","error":"No.","error_type":"invalid-query"}"#;
+        assert_eq!(stays(whole).as_deref(), Some(short));
+        let bare = r#"{"status":"failed"}"#;
+        assert_eq!(stays(bare).as_deref(), Some(bare));
+        for none in [
+            "",
+            "\"No.\"",
+            "{}",
+            r#"{"status":"completed","error":"x"}"#,
+            r#"{"status":"failed","error":{"sql":"select"}}"#,
+            r#"{"status":"failed","status":"failed"}"#,
+            r#"{"status":"failed"} x"#,
+        ] {
+            assert_eq!(stays(none), None, "{none}");
+        }
+    }
 }

@@ -142,7 +142,7 @@ impl Signed<'_, '_, '_, '_> {
         let reply = if format == "api" {
             Replying::Without(TELLTALE)
         } else {
-            Replying::File(TELLTALE)
+            Replying::Good
         };
         Ok(self.sent(Outbound {
             export: true,
@@ -326,6 +326,7 @@ pub(super) fn outbound(target: String) -> Outbound {
         target: Some(target),
         keep: Some(&super::KEPT),
         body: Sending::Nothing,
+        reply: Replying::Good,
         ..Outbound::default()
     }
 }
