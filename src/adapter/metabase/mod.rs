@@ -420,7 +420,8 @@ static KEPT_FOR_FILES: [HeaderName; 8] = [
     header::USER_AGENT,
 ];
 
-/// Members of results that tell what a filter was locked to, or how the question is asked.
-const TELLTALE: &[&str] = &["json_query", "native_form"];
+/// Members of results that tell what a filter was locked to, how the question is asked, or what a column holds over the rows of everybody (its
+/// least and greatest values).
+const TELLTALE: &[&str] = &["fingerprint", "json_query", "native_form"];
 /// The largest HTML page.
 const PAGE_LIMIT: usize = 8 * 1024 * 1024;

@@ -7,8 +7,8 @@ use crate::adapter::metabase::layout::document::{Member, Shape, View};
 
 /// Walks a value that no other rule has read.
 ///
-/// Names and strings that are a hidden id go, with what they name; so do click behaviours other than [`crossfilter`]. `tags` are the template tags of
-/// texts whose value the viewer does not get.
+/// Names and strings that are a hidden id go, with what they name; so do fingerprints of columns, and click behaviours other than [`crossfilter`].
+/// `tags` are the template tags of texts whose value the viewer does not get.
 pub(super) fn scrub(view: View<'_>, names: &Names, tags: &[Cow<'_, str>], plan: &mut Plan) {
     match view.shape() {
         Shape::Array => {
@@ -38,6 +38,9 @@ pub(super) fn member(own: &Member<'_>, names: &Names, tags: &[Cow<'_, str>], pla
         if !crossfilter(own.value, names) {
             plan.cut(own);
         }
+    } else if own.name == "fingerprint" {
+        // Least and greatest values of a column, how many there are: over the rows of everybody.
+        plan.cut(own);
     } else if names.is_hidden(&own.name) || (is_string && is_gone(own.value, names, tags, plan)) {
         plan.cut(own);
     } else {
