@@ -178,10 +178,18 @@ impl Metabase {
     /// The one dashboard or question that a token is about, of the kind that the path says.
     fn item(&self, permit: &Permit) -> Result<Item, Denial> {
         let item = sole(claims(permit)?, kind_of(permit.route()))?;
-        let ruled = self.spec.items.is_empty() || self.spec.items.contains_key(&item);
-        if matches!(item.id, ItemId::Entity(_)) && !ruled {
+        let other = |own: &Item| {
+            let forms = (own.id, item.id);
+            let differ = matches!(
+                forms,
+                (ItemId::Entity(_), ItemId::Number(_)) | (ItemId::Number(_), ItemId::Entity(_))
+            );
+            own.kind == item.kind && differ
+        };
+        let items = &self.spec.items;
+        if !items.contains_key(&item) && items.keys().any(other) {
             return Err(denied(
-                "an entity id that has no rules of its own may be another name of an item that has",
+                "an item without rules of its own may be one that has some, by its other name: the rules name numbers, or entity ids",
             ));
         }
         Ok(item)
