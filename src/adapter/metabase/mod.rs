@@ -85,6 +85,8 @@ impl Metabase {
         };
         match used {
             Use::Settings => Ok(Some(Want::MetabaseSettings)),
+            Use::Values if self.spec.values == Values::Deny => Err(Refusal::RouteDenied.into()),
+            Use::Export if !self.spec.downloads => Err(Refusal::RouteDenied.into()),
             Use::Values => self.item(permit).map(Want::MetabaseValues).map(Some),
             Use::Tile => {
                 let card = MapCard::signed(self.item(permit)?, matched)?;
@@ -104,7 +106,12 @@ impl Metabase {
                     .then_some(Want::MetabaseItem(item)))
             }
             Use::PublicQuery | Use::PublicExport | Use::PublicValues => {
-                let (uuid, _) = self.link(permit, matched)?;
+                let (uuid, link) = self.link(permit, matched)?;
+                let files = self.spec.downloads && link.downloads;
+                let lists = link.values == Values::Constrained || !link.safe_values.is_empty();
+                if (used == Use::PublicExport && !files) || (used == Use::PublicValues && !lists) {
+                    return Err(Refusal::RouteDenied.into());
+                }
                 Ok(Some(Want::MetabasePublic(uuid)))
             }
             // The layout itself is judged as it passes; only what was seen of lists of values is not in it.
