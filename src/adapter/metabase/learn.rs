@@ -137,16 +137,19 @@ impl Learnt {
         let What::Settings { raw, filtered } = &self.what else {
             return Err(Refusal::UpstreamFailed.into());
         };
-        let mut filtered = filtered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = filtered.get(around.public_url) {
+        let lock = || filtered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(around.public_url) {
             return Ok(Arc::clone(known));
         }
         let fresh = settings::filter(raw, around)
             .map_err(|why| Denial::because(Refusal::UpstreamFailed, why.to_string()))?;
         let fresh: Arc<[u8]> = fresh.into();
-        if filtered.len() < MAX_URLS {
-            filtered.insert(around.public_url.to_owned(), Arc::clone(&fresh));
+        let mut filtered = lock();
+        if filtered.len() >= MAX_URLS {
+            // The port in a URL is the client's word: odd ones shall not keep the usual one out.
+            filtered.clear();
         }
+        filtered.insert(around.public_url.to_owned(), Arc::clone(&fresh));
         Ok(fresh)
     }
 }

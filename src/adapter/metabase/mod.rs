@@ -244,7 +244,7 @@ impl Metabase {
         Err(Refusal::RouteDenied.into())
     }
 
-    /// The public settings, filtered; anybody may keep them for a minute.
+    /// The public settings, filtered; a browser may keep them for a minute. No shared cache: the port of our own address in them is the client's word.
     fn settings(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
         let learnt = learnt(ask)?;
         let inner: Vec<&str> = self.inner.iter().map(|name| &**name).collect();
@@ -253,7 +253,7 @@ impl Metabase {
         let mut answer = Answer::json(StatusCode::OK, body.to_vec());
         answer.headers.insert(
             header::CACHE_CONTROL,
-            http::HeaderValue::from_static("public, max-age=60"),
+            http::HeaderValue::from_static("private, max-age=60"),
         );
         Ok(answer.into())
     }
