@@ -245,7 +245,7 @@ impl Metabase {
             return Ok(done(What::Layout { layout, values }, self.spec.layout_ttl));
         }
         let layout = Layout::read_open(body, item.kind, lens).map_err(|why| unfit(what, &why))?;
-        let values = self.to_be_probed(self.spec.values, &[], &layout);
+        let values = self.to_be_probed(self.spec.values, &[], &layout, lens);
         let pairs = pairs(&values, lens);
         let probe = Probe {
             of: Of::Item(*item),
@@ -270,7 +270,7 @@ impl Metabase {
         let layout =
             Layout::read(body, link.kind, self.public_lens()).map_err(|why| unfit(PUBLIC, &why))?;
         let values = if link.kind == Kind::Dashboard {
-            self.to_be_probed(link.values, &link.safe_values, &layout)
+            self.to_be_probed(link.values, &link.safe_values, &layout, self.public_lens())
         } else {
             // Upstream behaviour: the values of a public question take no constraints at all.
             Vec::new()
@@ -286,7 +286,13 @@ impl Metabase {
     }
 
     /// The open parameters whose lists may be constrained: from fields, and not declared safe anyway.
-    fn to_be_probed(&self, policy: Values, safe: &[usize], layout: &Layout) -> Vec<usize> {
+    fn to_be_probed(
+        &self,
+        policy: Values,
+        safe: &[usize],
+        layout: &Layout,
+        lens: Lens<'_>,
+    ) -> Vec<usize> {
         if policy == Values::Deny || layout.fit().is_err() {
             return Vec::new();
         }
@@ -294,7 +300,9 @@ impl Metabase {
             let param = layout.open(&parameter.id)?;
             (parameter.values == Source::Field && !safe.contains(&param)).then_some(param)
         });
-        open.take(MAX_PROBES).collect()
+        let most = MAX_PAIRS.checked_div(lens.locked().count());
+        open.take(most.unwrap_or(MAX_PROBES).min(MAX_PROBES))
+            .collect()
     }
 
     /// Asks for the values of an open parameter under a locked value that nothing has, one locked parameter at a time: a list that is not empty does not
@@ -466,8 +474,10 @@ pub(super) const LAYOUT_LIMIT: usize = 16 * 1024 * 1024;
 const SETTINGS_TTL: Duration = Duration::from_mins(1);
 /// How long it is believed that something is not there.
 pub(super) const NOTHING_TTL: Duration = Duration::from_secs(5);
-/// The most lists of values that one link is probed for; further ones are not served.
+/// The most lists of values that one item or link is probed for; further ones are not served.
 const MAX_PROBES: usize = 12;
+/// The most calls that probing one item or link takes. With the layout it stays below what the shell allows an exchange.
+const MAX_PAIRS: usize = 40;
 /// The most public URLs of one site that settings are kept for.
 const MAX_URLS: usize = 16;
 
@@ -475,3 +485,6 @@ const MAX_URLS: usize = 16;
 pub(super) fn modes(params: &[crate::gate::param::ParamSpec]) -> Vec<Mode> {
     params.iter().map(|spec| spec.mode).collect()
 }
+
+#[cfg(test)]
+mod tests;
