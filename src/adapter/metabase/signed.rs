@@ -230,14 +230,14 @@ impl Signed<'_, '_, '_, '_> {
         let (layout, kept) = learnt(self.ask)?.fit()?;
         let id = capture(self.ask, "param")?;
         let param = filters::values::target(&id, layout, self.rules())?;
-        if !self.lists(layout, &id, param, kept) {
+        let (below, remapped) = below(self.ask)?;
+        if !self.lists(layout, (&id, param), kept, remapped) {
             return Err(denied(
                 "a list of values that does not keep to the locked parameters",
             ));
         }
         let id = path::segment(&id).ok_or(Refusal::RouteDenied)?;
         let (kind, token) = (self.item.kind.in_api(), &self.token);
-        let (below, remapped) = below(self.ask)?;
         let mut target = format!("/api/embed/{kind}/{token}/params/{id}/{below}");
         let query = filters::values::signed(
             self.ask.req.query,
@@ -253,11 +253,19 @@ impl Signed<'_, '_, '_, '_> {
         Ok(self.sent(result(target)))
     }
 
-    fn lists(&self, layout: &Layout, id: &str, param: usize, kept: &[usize]) -> bool {
+    /// A label (`remapped`) is told for whatever value is named: no list shows whether that keeps to the locked parameters, so the version must be known to.
+    fn lists(
+        &self,
+        layout: &Layout,
+        (id, param): (&str, usize),
+        kept: &[usize],
+        remapped: bool,
+    ) -> bool {
         let list = layout
             .parameter(id)
             .is_some_and(|parameter| parameter.values == Source::List);
-        list || kept.contains(&param) || self.lens().locked().next().is_none()
+        let seen = kept.contains(&param) && (!remapped || self.metabase.spec.locks_everywhere());
+        list || seen || self.lens().locked().next().is_none()
     }
 
     pub(super) fn tile(&self) -> Result<Plan, Denial> {

@@ -48,11 +48,11 @@ impl MetabaseSpec {
     pub const GUEST_TOKEN_TTL: Duration = Duration::from_mins(10);
     /// Default of `layout_ttl`.
     pub const LAYOUT_TTL: Duration = Duration::from_secs(30);
-    /// The first version whose map tiles and whose values of questions are known to keep to locked parameters. (54 and older are known not to; in
-    /// between nobody has looked.)
+    /// The first version whose map tiles and whose labels of values are known to keep to locked parameters. (The tiles of 54 and older are known not to;
+    /// in between nobody has looked.)
     pub const LOCKED_TILES: u32 = 58;
 
-    /// Whether this Metabase is known to apply locked parameters to map tiles and to the values of questions.
+    /// Whether this Metabase is known to apply locked parameters to map tiles and to labels of values.
     pub fn locks_everywhere(&self) -> bool {
         self.version
             .is_some_and(|version| version >= Self::LOCKED_TILES)
