@@ -112,7 +112,7 @@ pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Denial> {
     }
 }
 
-/// `[{"dashcard_id":1,"card_id":2}]`, and nothing else in it.
+/// `[{"dashcard_id":1,"card_id":2}]`, and nothing else in it. Each card once: every one of them is a query.
 fn batch(text: &str) -> Option<Vec<(u64, u64)>> {
     let items = json::items(json::strict(text)?)?;
     if items.is_empty() || items.len() > MAX_CARDS {
@@ -127,7 +127,11 @@ fn batch(text: &str) -> Option<Vec<(u64, u64)>> {
         let both = (number("dashcard_id")?, number("card_id")?);
         (members.len() == 2).then_some(both)
     };
-    items.into_iter().map(one).collect()
+    let cards: Vec<_> = items.into_iter().map(one).collect::<Option<_>>()?;
+    let mut sorted = cards.clone();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).any(|two| matches!(two, [a, b] if a == b));
+    (!twice).then_some(cards)
 }
 
 /// More cards than any dashboard shows.
@@ -152,6 +156,7 @@ mod tests {
             r#"[{"dashcard_id":1,"card_id":2,"x":3}]"#,
             r#"[{"dashcard_id":1,"card_id":2,"card_id":3}]"#,
             r#"[{"dashcard_id":"1","card_id":2}]"#,
+            r#"[{"dashcard_id":1,"card_id":2},{"dashcard_id":3,"card_id":4},{"card_id":2,"dashcard_id":1}]"#,
             r#"[{"dashcard_id":1.0,"card_id":2}]"#,
             r#"[{"dashcard_id":1e2,"card_id":2}]"#,
             r#"[{"dashcard_id":0,"card_id":2}]"#,
@@ -160,7 +165,11 @@ mod tests {
         ] {
             assert_eq!(batch(bad), None, "{bad}");
         }
-        let many = vec![r#"{"dashcard_id":1,"card_id":2}"#; MAX_CARDS + 1].join(",");
-        assert_eq!(batch(&format!("[{many}]")), None);
+        let many = |count: usize| {
+            let all = (1..=count).map(|id| format!(r#"{{"dashcard_id":{id},"card_id":2}}"#));
+            batch(&format!("[{}]", all.collect::<Vec<_>>().join(",")))
+        };
+        assert_eq!(many(MAX_CARDS).map(|cards| cards.len()), Some(MAX_CARDS));
+        assert_eq!(many(MAX_CARDS + 1), None);
     }
 }
