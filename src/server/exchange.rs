@@ -37,8 +37,17 @@ type Key = (u64, usize, Want);
 #[derive(Default)]
 struct Place {
     turn: tokio::sync::Mutex<()>,
-    learnt: Mutex<Option<(Instant, Known)>>,
+    learnt: Mutex<Option<Entry>>,
     told: Mutex<Vec<String>>,
+}
+
+/// What is remembered.
+struct Entry {
+    /// When its exchange began: it tells of nothing that happened since.
+    began: Instant,
+    /// Until when it is believed.
+    until: Instant,
+    known: Known,
 }
 
 /// Whom an exchange asks, and in whose name.
@@ -87,9 +96,9 @@ impl Knowledge {
         if let Some(known) = place.valid().or_else(|| place.since(asked)) {
             return Ok(known);
         }
+        let began = Instant::now();
         let known = learn(want, errand).await?;
-        place.put(site, &known);
-        Ok(known)
+        Ok(place.put(site, began, known))
     }
 
     /// Asks anew, whatever is remembered, and remembers that.
@@ -103,14 +112,20 @@ impl Knowledge {
         want: &Want,
         errand: &Errand<'_>,
     ) -> Result<Known, Failure> {
+        let began = Instant::now();
         let known = learn(want, errand).await?;
-        self.remember(site, generation, want, &known);
-        Ok(known)
+        Ok(self.place(site, generation, want).put(site, began, known))
     }
 
-    /// Remembers what was learnt on the way of another request.
-    pub(super) fn remember(&self, site: &Site, generation: u64, want: &Want, known: &Known) {
-        self.place(site, generation, want).put(site, known);
+    /// Remembers what was learnt on the way of another request, which was sent at `began`.
+    pub(super) fn remember(
+        &self,
+        site: &Site,
+        generation: u64,
+        want: &Want,
+        (began, known): (Instant, Known),
+    ) {
+        self.place(site, generation, want).put(site, began, known);
     }
 
     fn place(&self, site: &Site, generation: u64, want: &Want) -> Arc<Place> {
@@ -127,14 +142,27 @@ impl Place {
     /// What is valid at a time, or was learnt after it.
     fn since(&self, time: Instant) -> Option<Known> {
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, known) = learnt.as_ref()?;
-        (*until > time).then(|| known.clone())
+        let entry = learnt.as_ref()?;
+        (entry.until > time).then(|| entry.known.clone())
     }
 
-    fn put(&self, site: &Site, known: &Known) {
-        let until = Instant::now() + known.valid_for();
-        *self.learnt.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, known.clone()));
+    /// Remembers what an exchange learnt that began at a time, unless one that began later is remembered already: what that one saw may be an edit which
+    /// this one did not. Returns what is remembered.
+    fn put(&self, site: &Site, began: Instant, known: Known) -> Known {
+        {
+            let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*learnt {
+                Some(entry) if entry.began > began => return entry.known.clone(),
+                Some(_) | None => {}
+            }
+            *learnt = Some(Entry {
+                began,
+                until: Instant::now() + known.valid_for(),
+                known: known.clone(),
+            });
+        }
         self.tell(site, known.warnings());
+        known
     }
 
     /// Tells the operator what is new, and that it is over.

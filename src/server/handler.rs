@@ -285,7 +285,7 @@ impl Gateway {
             permit.site(),
             generation.snapshot.generation,
             std::mem::take(&mut outbound.reply),
-            &parts.method,
+            (&parts.method, asked),
             &mut head,
             body,
         )

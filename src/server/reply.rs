@@ -1,6 +1,7 @@
 //! What becomes of the body of a reply: passed on, sieved on its way, or read whole and rewritten.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response::Parts};
+use tokio::time::Instant;
 
 use super::{app::App, body::Body, failure::Failure};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     rewrite::foreword::Foreword,
 };
 
-/// Applies the adapter's plan to a reply. `generation` names what is remembered of it.
+/// Applies the adapter's plan to the reply to what was asked by a method at a time. `generation` names what is remembered of it.
 ///
 /// # Errors
 /// The upstream sent what cannot be read, or more than we hold; the adapter's own refusals.
@@ -21,7 +22,7 @@ pub(super) async fn finish(
     site: &Site,
     generation: u64,
     replying: Replying,
-    asked: &Method,
+    (method, began): (&Method, Instant),
     head: &mut Parts,
     body: Body,
 ) -> Result<Body, Failure> {
@@ -49,7 +50,7 @@ pub(super) async fn finish(
     for name in OF_THE_BODY {
         headers.remove(name);
     }
-    if *asked == Method::HEAD {
+    if *method == Method::HEAD {
         return Ok(Body::empty());
     }
     if !good {
@@ -70,7 +71,8 @@ pub(super) async fn finish(
                 .map_err(|error| Denial::because(Refusal::UpstreamFailed, error.to_string()))?;
             let Rewritten { body, learnt } = rewriting.run(&whole);
             if let Some((want, known)) = learnt {
-                app.knowledge.remember(site, generation, &want, &known);
+                app.knowledge
+                    .remember(site, generation, &want, (began, known));
             }
             Ok(Body::full(body?))
         }
