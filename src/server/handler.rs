@@ -148,7 +148,9 @@ impl Gateway {
         };
         let route = matched.route;
         record.route(route);
-        if route.access == Access::Viewer || matches!(route.action, Action::Local(_)) {
+        // Files are free for anybody; pages are made.
+        let made = route.no_store || matches!(route.action, Action::Local(_));
+        if route.access == Access::Viewer || made {
             scene.generation.limits.address(site.index, view.client)?;
         }
         let usage = scene.here.plan.body_use(matched.index);
