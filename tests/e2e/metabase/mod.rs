@@ -14,6 +14,7 @@ mod matrix;
 mod memory;
 mod online;
 mod renewal;
+mod review;
 mod setup;
 mod signed;
 mod surface;
