@@ -137,7 +137,6 @@ impl Metabase {
         match used {
             Use::Static => Ok(send(Outbound {
                 body: Sending::Nothing,
-                keep: Some(&ASKED),
                 keep: Some(&KEPT_FOR_FILES),
                 ..Outbound::default()
             })),
@@ -419,18 +418,14 @@ static KEPT: [HeaderName; 8] = [
     HeaderName::from_static("x-metabase-guest-embed"),
 ];
 
+/// The same for files, which a browser may have already, or want a part of.
+static KEPT_FOR_FILES: [HeaderName; 8] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,
-    header::IF_MATCH,
     header::IF_MODIFIED_SINCE,
     header::IF_NONE_MATCH,
     header::IF_RANGE,
-    header::IF_UNMODIFIED_SINCE,
-/// The same for files that everybody gets alike: how much of them, and whether they changed.
-/// The same for files, which a browser may have already, or want a part of.
-static ASKED: [HeaderName; 9] = [
-static KEPT_FOR_FILES: [HeaderName; 8] = [
     header::RANGE,
     header::USER_AGENT,
 ];

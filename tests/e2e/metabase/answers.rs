@@ -154,7 +154,7 @@ fn settings_are_filtered_and_asked_for_once() {
     let scene = wide("");
     let first = scene.get("/api/session/properties");
     assert_eq!(first.status, 200);
-    assert_eq!(first.header("cache-control"), Some("public, max-age=60"));
+    assert_eq!(first.header("cache-control"), Some("private, max-age=60"));
     for _ in 0..20 {
         let again = scene.get("/api/session/properties?x=1");
         assert_eq!(again.text(), first.text());
@@ -377,6 +377,10 @@ fn rows_12_45_failed_queries_in_the_ways_of_all_versions() {
             let target = format!("/api/embed/dashboard/{}/{TABLE}{format}", dashboard());
             let reply = scene.get(&target);
             assert_eq!(reply.status, status, "{way:?} {format}");
+            if reply.status == 400 && !matches!(format, "" | "/api") {
+                assert_eq!(reply.text(), "An error occurred.", "{format}");
+                continue;
+            }
             let json = reply.json();
             assert_eq!(
                 json["_status"], late,
