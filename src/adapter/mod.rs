@@ -108,6 +108,8 @@ pub struct Outbound {
     pub resource: Option<String>,
     /// Whether the viewer takes a file away: the audit trail says so.
     pub export: bool,
+    /// Whether nobody may keep what a viewer gets, not even the viewer's own browser: where one address shows each viewer something else.
+    pub no_store: bool,
     /// What becomes of the reply's body.
     pub reply: Replying,
 }

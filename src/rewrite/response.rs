@@ -29,6 +29,8 @@ pub struct ResponseRules {
 pub enum Keep {
     /// As the upstream says: public routes.
     AsSaid,
+    /// By nobody at all.
+    Nobody,
     /// By nobody, where the upstream says nothing: pages before a viewer is known.
     NotUnlessSaid,
     /// By nobody but the viewer's browser, which must ask us before each use: the credential is not part of the URL.
@@ -132,11 +134,11 @@ fn bound_caches(headers: &mut HeaderMap, keep: Keep) {
         Keep::NotUnlessSaid => {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        Keep::Viewer => {
+        Keep::Nobody | Keep::Viewer => {
             headers.remove(CDN_CACHE_CONTROL);
             headers.remove(SURROGATE_CONTROL);
             let said = headers.contains_key(header::CACHE_CONTROL);
-            let value = if said && !says_no_store(headers) {
+            let value = if keep == Keep::Viewer && said && !says_no_store(headers) {
                 "private, no-cache"
             } else {
                 "private, no-store"

@@ -280,7 +280,7 @@ impl Gateway {
             &mut head,
             &here.rules,
             permit.embedding(),
-            plan::keep(permit),
+            plan::keep(permit, &outbound),
         )?;
         let body = reply::finish(
             &self.app,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    adapter::{metabase::Metabase, superset::Superset},
+    adapter::{Outbound, metabase::Metabase, superset::Superset},
     config::{AdapterSpec, CookieMode, IdentitySource, SiteEntry},
     gate::{
         param::{Lock, Mode, ParamSpec, Place, Value},
@@ -236,8 +236,9 @@ fn dashed(name: &HeaderName) -> Option<HeaderName> {
 }
 
 /// How far a response may be kept.
-pub(super) fn keep(permit: &Permit) -> Keep {
+pub(super) fn keep(permit: &Permit, outbound: &Outbound) -> Keep {
     match (permit.viewer(), permit.route().no_store) {
+        (Some(_), _) if outbound.no_store => Keep::Nobody,
         (Some(_), _) => Keep::Viewer,
         (None, true) => Keep::NotUnlessSaid,
         (None, false) => Keep::AsSaid,

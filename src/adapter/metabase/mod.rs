@@ -311,7 +311,9 @@ fn page(target: &str, shell: Rewriting) -> Outbound {
         target: Some(target.to_owned()),
         keep: Some(&KEPT),
         body: Sending::Nothing,
+        no_store: true,
         reply: Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
+        reply: super::Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
         ..Outbound::default()
     }
 }

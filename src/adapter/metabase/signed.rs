@@ -335,6 +335,7 @@ pub(super) fn outbound(target: String) -> Outbound {
         keep: Some(&super::KEPT),
         body: Sending::Nothing,
         reply: Replying::Good,
+        no_store: true,
         ..Outbound::default()
     }
 }

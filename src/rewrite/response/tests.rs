@@ -112,6 +112,12 @@ fn caches_keep_no_viewers_response() {
         ),
         (Keep::NotUnlessSaid, None, Some("no-store")),
         (Keep::NotUnlessSaid, Some("max-age=5"), Some("max-age=5")),
+        (Keep::Nobody, None, Some("private, no-store")),
+        (
+            Keep::Nobody,
+            Some("max-age=0, no-cache"),
+            Some("private, no-store"),
+        ),
         (Keep::Viewer, None, Some("private, no-store")),
         (Keep::Viewer, Some("No-Store"), Some("private, no-store")),
         (
