@@ -1,18 +1,32 @@
 //! The gateway in front of a Metabase that leaks where Metabase leaks: every attack and every rule, over real sockets.
 
+#[path = "../../support/keys.rs"]
 mod answers;
+mod beyond;
 mod browser;
+mod bypass_b01_b13;
+mod bypass_b14_b20;
+mod bypass_b21_b26;
+mod bypass_b27_b32;
+mod bypass_b33_b40;
 mod defaults;
 mod dropin;
 mod guest;
 mod hidden;
 mod items;
-#[path = "../../support/keys.rs"]
 mod keys;
 mod layouts;
+mod lint;
 mod matrix;
 mod memory;
 mod online;
+mod public;
+mod public_credentials;
+mod public_links;
+mod public_pages;
+mod public_routes;
+mod public_rows;
+mod public_setup;
 mod renewal;
 mod review;
 mod setup;
@@ -20,5 +34,6 @@ mod signed;
 mod surface;
 mod tiles;
 mod values;
+mod values_public;
 mod vectors;
 mod wide;
