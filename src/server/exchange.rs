@@ -139,11 +139,11 @@ impl Place {
         self.since(Instant::now())
     }
 
-    /// What is valid at a time, or was learnt after it.
+    /// What is valid at a time, or was asked for after it.
     fn since(&self, time: Instant) -> Option<Known> {
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = learnt.as_ref()?;
-        (entry.until > time).then(|| entry.known.clone())
+        (entry.until > time || entry.began >= time).then(|| entry.known.clone())
     }
 
     /// Remembers what an exchange learnt that began at a time, unless one that began later is remembered already: what that one saw may be an edit which
@@ -157,7 +157,8 @@ impl Place {
             }
             *learnt = Some(Entry {
                 began,
-                until: Instant::now() + known.valid_for(),
+                // It is as old as the question: the upstream may have changed before it had answered.
+                until: began + known.valid_for(),
                 known: known.clone(),
             });
         }

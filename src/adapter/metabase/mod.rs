@@ -313,7 +313,6 @@ fn page(target: &str, shell: Rewriting) -> Outbound {
         body: Sending::Nothing,
         no_store: true,
         reply: Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
-        reply: super::Replying::Rewrite(Box::new(shell), PAGE_LIMIT),
         ..Outbound::default()
     }
 }

@@ -1,6 +1,5 @@
 //! The gateway in front of a Metabase that leaks where Metabase leaks: every attack and every rule, over real sockets.
 
-#[path = "../../support/keys.rs"]
 mod answers;
 mod beyond;
 mod browser;
@@ -14,11 +13,13 @@ mod dropin;
 mod guest;
 mod hidden;
 mod items;
+#[path = "../../support/keys.rs"]
 mod keys;
 mod layouts;
 mod lint;
 mod matrix;
 mod memory;
+mod moments;
 mod online;
 mod public;
 mod public_credentials;
