@@ -146,7 +146,7 @@ fn caches_keep_no_viewers_response() {
         );
         assert_eq!(
             headers.contains_key("surrogate-control"),
-            keep != Keep::Viewer
+            !matches!(keep, Keep::Nobody | Keep::Viewer)
         );
     }
 }

@@ -247,20 +247,32 @@ impl Outcome {
         for tenant in [999, 777, 555].iter().filter(|one| **one != self.tenant) {
             assert_eq!(named(&text, *tenant), 0, "of {tenant}: {text}");
         }
-        for word in [
-            "json_query",
-            LEAK,
-            "metabase.inner",
-            fixtures::VERSION,
-            "Jetty",
-        ] {
+        for word in [LEAK, "metabase.inner", fixtures::VERSION, "Jetty"] {
             assert!(!text.contains(word), "{word}: {text}");
         }
+        self.tells_of_own_filters();
         assert!(
             !self.seen.iter().any(|one| one.holds(&self.token)),
             "the token went on"
         );
         self
+    }
+
+    /// What a result says of its question is what this viewer set, by id and value, and never the lock.
+    fn tells_of_own_filters(&self) {
+        let text = self.text();
+        let asked = serde_json::from_str::<Value>(&text).ok();
+        let asked = asked.and_then(|body| body.get("json_query").cloned());
+        let told = usize::from(asked.is_some());
+        assert_eq!(text.matches("json_query").count(), told, "{text}");
+        let Some(asked) = asked else { return };
+        assert_eq!(asked.as_object().unwrap().len(), 1, "{asked}");
+        let lock = lock_of(self.sent());
+        for own in asked["parameters"].as_array().unwrap() {
+            let known = |key: &String| matches!(key.as_str(), "id" | "value" | "options");
+            assert!(own.as_object().unwrap().keys().all(known), "{own}");
+            assert_ne!(own["id"], *lock, "{own}");
+        }
     }
 
     /// Turned away with a code, and Metabase was not asked for anything.
