@@ -103,6 +103,7 @@ fn learn(superset: &Superset, replies: [&[u8]; 3]) -> Option<std::sync::Arc<Cove
     match step {
         Step::Done(Known::Superset(coverage)) => Some(coverage),
         Step::Call(..) => panic!("three replies are enough"),
+        Step::Done(Known::Metabase(_)) => panic!("learnt for another adapter"),
     }
 }
 
