@@ -33,7 +33,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let whole = sieve([text].into_iter());
-    assert_eq!(sieve(text.chunks(usize::from(*size).max(1))), whole);
+    // Which of two faults is met first may depend on the cuts; whether there is one does not, nor what comes out without.
+    let cut = sieve(text.chunks(usize::from(*size).max(1)));
+    assert_eq!(cut.as_ref().ok(), whole.as_ref().ok());
     match whole {
         Ok(out) => {
             for value in Deserializer::from_slice(text).into_iter::<IgnoredAny>() {
