@@ -27,7 +27,7 @@ fn issuers(algorithm: &str) -> [Arc<Issuer>; 1] {
         audience: Some("embedgate".into()),
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys: set,
+        keys: set.into(),
         claims: ClaimNames::default(),
         generation: 1,
     })]

@@ -23,7 +23,7 @@ static ISSUERS: LazyLock<[Arc<Issuer>; 1]> = LazyLock::new(|| {
         audience: None,
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys,
+        keys: keys.into(),
         claims: ClaimNames::default(),
         generation: 1,
     })]

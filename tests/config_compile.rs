@@ -269,7 +269,7 @@ fn keys_by_kid() {
         .replace("algorithm = \"HS256\"\nsecret = { env = \"APP\" }", keys);
     let snapshot = parse(&text);
     let entry = &snapshot.issuers[0];
-    assert_eq!(entry.issuer.keys.len(), 2);
+    assert_eq!(entry.issuer.keys.now().keys().len(), 2);
     assert_eq!(entry.signing().unwrap().0.kid.as_deref(), Some("b"));
     let twice = faults(Path::new(""), &text.replace("\"a\"", "\"b\""));
     assert_eq!(twice.len(), 1);

@@ -38,7 +38,7 @@ fn issuer(name: &str, keyed: &[(Option<&str>, &str)]) -> Issuer {
         audience: None,
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys: set,
+        keys: set.into(),
         claims: ClaimNames::default(),
         generation: 1,
     }
@@ -419,7 +419,9 @@ fn signature_checks_per_token_are_bounded() {
             } else {
                 keys::foreign("HS256")
             };
-            issuer.keys.add(None, "HS256", &pair.public).unwrap();
+            let mut set = KeySet::new();
+            set.add(None, "HS256", &pair.public).unwrap();
+            issuer.keys = set.into();
             Arc::new(issuer)
         })
         .collect();

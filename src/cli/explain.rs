@@ -46,6 +46,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
             refusal,
             detail,
             told,
+            unknown_kid: _,
         } = denial;
         tell(
             &mut story,

@@ -14,7 +14,7 @@ use super::{
     route::{Access, Route, RouteMatch},
     session::Sealer,
     site::Site,
-    token::{self, Claims, Signed, VerificationCache},
+    token::{self, Claims, Signed, Unproven, VerificationCache},
 };
 
 /// A request turned away: the public code, and a detail for the audit trail alone.
@@ -26,6 +26,8 @@ pub struct Denial {
     pub detail: Option<Cow<'static, str>>,
     /// What the client learns beyond the refusal's own sentence: which of the filters that it sent, and why. Nothing that it did not know before.
     pub told: Option<Box<str>>,
+    /// Issuers whose keys are fetched and do not have the key that the token names: with fresher keys the verdict may be another.
+    pub unknown_kid: Vec<Arc<str>>,
 }
 
 impl Denial {
@@ -35,6 +37,7 @@ impl Denial {
             refusal,
             detail: Some(detail.into()),
             told: None,
+            unknown_kid: Vec::new(),
         }
     }
 
@@ -52,6 +55,21 @@ impl From<Refusal> for Denial {
             refusal,
             detail: None,
             told: None,
+            unknown_kid: Vec::new(),
+        }
+    }
+}
+
+impl From<Unproven> for Denial {
+    fn from(unproven: Unproven) -> Self {
+        let Unproven { unknown_kid } = unproven;
+        let detail = unknown_kid.first().map(|issuer| {
+            format!("the keys of issuer `{issuer}` have none of the token's `kid`").into()
+        });
+        Self {
+            detail,
+            unknown_kid,
+            ..Refusal::TokenInvalid.into()
         }
     }
 }
@@ -172,7 +190,7 @@ pub fn recognise<'a>(
         Some(Credential::Token(found)) => {
             let viewer = by_token(site, &found, req.now, sealer, cache);
             match viewer {
-                Err((Refusal::TokenExpired, Some(expired))) if found.in_path => {
+                Err(Unrecognised::Expired(expired)) if found.in_path => {
                     let session = sealer.zip(credential::session(req.headers)?);
                     let stands_in = session.and_then(|(sealer, value)| {
                         by_session(site, value, req.now, sealer, cache).ok()
@@ -180,7 +198,7 @@ pub fn recognise<'a>(
                     let same = stands_in.filter(|viewer| viewer.signed.grants_as(&expired));
                     same.map(Some).ok_or_else(|| Refusal::TokenExpired.into())
                 }
-                Err((refusal, _)) => Err(refusal.into()),
+                Err(why) => Err(why.into()),
                 Ok(viewer) => Ok(Some(viewer)),
             }
         }
@@ -191,27 +209,48 @@ pub fn recognise<'a>(
     }
 }
 
-/// By a viewer token, or a ticket. A refusal comes with what was signed, where that much was found.
+/// Why a token does not tell who the viewer is.
+enum Unrecognised {
+    /// It is past its end, and said this.
+    Expired(Arc<Signed>),
+    /// It is refused.
+    Refused(Refusal),
+    /// It proves nothing.
+    Unproven(Unproven),
+}
+
+impl From<Unrecognised> for Denial {
+    fn from(why: Unrecognised) -> Self {
+        match why {
+            Unrecognised::Expired(_) => Refusal::TokenExpired.into(),
+            Unrecognised::Refused(refusal) => refusal.into(),
+            Unrecognised::Unproven(unproven) => unproven.into(),
+        }
+    }
+}
+
+/// By a viewer token, or a ticket.
 fn by_token(
     site: &Site,
     found: &Found<'_>,
     now: UnixTime,
     sealer: Option<&Sealer>,
     cache: &impl VerificationCache,
-) -> Result<Viewer, (Refusal, Option<Arc<Signed>>)> {
+) -> Result<Viewer, Unrecognised> {
     let via = Via::Token {
         in_query: found.in_query,
     };
     if Sealer::is_ticket(found.token.expose()) {
-        let sealer = sealer.ok_or((Refusal::TokenInvalid, None))?;
+        let sealer = sealer.ok_or(Unrecognised::Refused(Refusal::TokenInvalid))?;
         let opened =
             sealer.open_ticket(found.token.expose(), &site.name, &site.issuers, now, cache);
-        let signed = opened.map_err(|why| (why, None))?.signed;
+        let signed = opened.map_err(Unrecognised::Refused)?.signed;
         return Ok(Viewer { signed, via });
     }
-    let signed = token::signed(found.token, &site.issuers, cache).map_err(|why| (why, None))?;
+    let signed = token::prove(found.token, &site.issuers, cache).map_err(Unrecognised::Unproven)?;
     match token::current(&signed, now) {
-        Err(why) => Err((why, Some(signed))),
+        Err(Refusal::TokenExpired) => Err(Unrecognised::Expired(signed)),
+        Err(why) => Err(Unrecognised::Refused(why)),
         Ok(()) => Ok(Viewer { signed, via }),
     }
 }

@@ -134,7 +134,7 @@ impl Steering {
             .into_iter()
             .filter_map(|one| Some((one.name.into(), one.expires?.0)));
         let issuers = snapshot.issuers.iter().map(|entry| {
-            let keys = u64::try_from(entry.issuer.keys.len()).unwrap_or(u64::MAX);
+            let keys = u64::try_from(entry.issuer.keys.now().keys().len()).unwrap_or(u64::MAX);
             (Arc::clone(&entry.issuer.name), keys)
         });
         let facts = ConfigFacts {

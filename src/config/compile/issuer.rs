@@ -13,7 +13,7 @@ use crate::{
     },
     gate::{
         resource::Resource,
-        token::{ClaimNames, Issuer, KeySet, keys::KeyError},
+        token::{ClaimNames, Issuer, KeySet, key::KeyError},
     },
 };
 
@@ -82,7 +82,7 @@ fn issuer(name: &str, raw: &raw::Issuer, at: &At<'_>) -> Option<IssuerEntry> {
         audience: raw.audience.as_deref().map(Into::into),
         max_lifetime,
         leeway: raw.leeway.0,
-        keys: set,
+        keys: set.into(),
         claims,
         generation: fingerprint(&parts),
     };

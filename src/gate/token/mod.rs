@@ -3,18 +3,26 @@
 pub mod cache;
 pub mod claims;
 pub(in crate::gate) mod json;
+pub mod jwk;
+pub mod key;
 pub mod keys;
+mod material;
 pub mod sign;
 mod verify;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::Guard;
 use aws_lc_rs::digest::{Context, SHA256};
+use smallvec::SmallVec;
 
 pub use cache::{FrontCache, MokaCache};
 pub use claims::{ClaimNames, Claims};
-pub use keys::{Issuer, KeySet};
+pub use key::Key;
+pub use keys::{Issuer, KeySet, Keys};
 pub use sign::Signer;
+
+use keys::KeyRing;
 
 use super::{refusal::Refusal, request::UnixTime};
 
@@ -45,6 +53,16 @@ impl TokenDigest {
         issuers: &[Arc<Issuer>],
         text: &str,
     ) -> Self {
+        Self::with(kind, issuers, &[], text)
+    }
+
+    /// With the keys that decide it now: what was verified by other keys is never found again.
+    fn with(
+        kind: CredentialKind<'_>,
+        issuers: &[Arc<Issuer>],
+        rings: &[Guard<Arc<KeyRing>>],
+        text: &str,
+    ) -> Self {
         let mut hash = Context::new(&SHA256);
         let field = |hash: &mut Context, bytes: &[u8]| {
             hash.update(&bytes.len().to_le_bytes());
@@ -67,6 +85,10 @@ impl TokenDigest {
         for issuer in issuers {
             hash.update(&issuer.generation.to_le_bytes());
             field(&mut hash, issuer.name.as_bytes());
+        }
+        // As many as the kind of credential says: one for each issuer, or none.
+        for ring in rings {
+            hash.update(&ring.generation().to_le_bytes());
         }
         field(&mut hash, text.as_bytes());
         let mut digest = [0; 32];
@@ -102,7 +124,20 @@ pub(in crate::gate) enum CredentialKind<'a> {
 pub struct Signed {
     issuer: Arc<Issuer>,
     claims: Claims,
+    proof: Option<Proof>,
     session: Option<SessionTimes>,
+}
+
+/// By which key of which ring a token was verified.
+struct Proof {
+    key: Arc<Key>,
+    ring: u64,
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Proof").field(&self.key.kid()).finish()
+    }
 }
 
 /// The times of a session, as sealed.
@@ -119,10 +154,22 @@ pub(in crate::gate) struct SessionTimes {
 }
 
 impl Signed {
+    /// Authentic by other means than a key.
+    #[cfg(test)]
     pub(in crate::gate) fn assert(issuer: Arc<Issuer>, claims: Claims) -> Self {
         Self {
             issuer,
             claims,
+            proof: None,
+            session: None,
+        }
+    }
+
+    fn proven(issuer: Arc<Issuer>, claims: Claims, proof: Proof) -> Self {
+        Self {
+            issuer,
+            claims,
+            proof: Some(proof),
             session: None,
         }
     }
@@ -135,6 +182,7 @@ impl Signed {
         Self {
             issuer,
             claims,
+            proof: None,
             session: Some(times),
         }
     }
@@ -149,6 +197,11 @@ impl Signed {
     /// Whether both grant the same, by the word of the same issuer: to one viewer, on the same things, with the same filters.
     pub(in crate::gate) fn grants_as(&self, other: &Self) -> bool {
         self.issuer.same(&other.issuer) && self.claims.grants_as(&other.claims)
+    }
+
+    /// The `kid` of the key that verified it; `None` for a session, and for a key that has none.
+    pub fn kid(&self) -> Option<&str> {
+        self.proof.as_ref()?.key.kid()
     }
 
     /// When the session began that it was sealed in; `None` for a token.
@@ -200,6 +253,19 @@ impl VerificationCache for NoCache {
     fn put(&self, _digest: TokenDigest, _signed: &Arc<Signed>) {}
 }
 
+/// Why a token proves nothing.
+#[derive(Debug, Default)]
+pub struct Unproven {
+    /// Issuers whose keys are fetched, and which have no key of the name that the token gives: with fresher keys the verdict may be another.
+    pub unknown_kid: Vec<Arc<str>>,
+}
+
+impl From<Unproven> for Refusal {
+    fn from(_: Unproven) -> Self {
+        Self::TokenInvalid
+    }
+}
+
 /// Checks the signature and the shape of a token against the issuers of a site, through the cache.
 ///
 /// # Errors
@@ -209,31 +275,56 @@ pub fn signed(
     issuers: &[Arc<Issuer>],
     cache: &impl VerificationCache,
 ) -> Result<Arc<Signed>, Refusal> {
+    Ok(prove(raw, issuers, cache)?)
+}
+
+/// The same; what proves nothing says whose keys it asks for.
+///
+/// # Errors
+/// `token_invalid`.
+pub fn prove(
+    raw: RawToken<'_>,
+    issuers: &[Arc<Issuer>],
+    cache: &impl VerificationCache,
+) -> Result<Arc<Signed>, Unproven> {
     if !verify::is_plausible(raw) {
-        return Err(Refusal::TokenInvalid);
+        return Err(Unproven::default());
     }
-    let digest = TokenDigest::of(CredentialKind::Token, issuers, raw.expose());
+    // Taken once: the keys that the digest names are the keys that decide, whatever is put in force meanwhile.
+    let rings: Rings = issuers.iter().map(|issuer| issuer.keys.now()).collect();
+    let digest = TokenDigest::with(CredentialKind::Token, issuers, &rings, raw.expose());
     if let Some(known) = cache.get(&digest) {
         // The digest says as much already; a cache that answers wrongly must not widen what a site accepts.
-        let ours =
-            known.session.is_none() && issuers.iter().any(|issuer| issuer.same(&known.issuer));
+        let proof = known.proof.as_ref().filter(|_| known.session.is_none());
+        let mut accepted = issuers.iter().zip(&rings);
+        let ours = proof.is_some_and(|proof| {
+            accepted
+                .any(|(issuer, ring)| issuer.same(&known.issuer) && ring.generation() == proof.ring)
+        });
         return if ours {
             Ok(known)
         } else {
-            Err(Refusal::TokenInvalid)
+            Err(Unproven::default())
         };
     }
-    let signed = Arc::new(verify::verify(raw, issuers)?);
+    let signed = Arc::new(verify::verify(raw, issuers, &rings)?);
     cache.put(digest, &signed);
     Ok(signed)
 }
 
-/// Checks the times of a token: on every request, also on a cache hit.
+/// The keys of a site's issuers as they were when a token came.
+type Rings = SmallVec<[Guard<Arc<KeyRing>>; 2]>;
+
+/// Checks the times of a token, and of the key that verified it: on every request, also on a cache hit.
 ///
 /// # Errors
-/// `token_expired`, `token_not_yet_valid`, `token_lifetime`.
+/// `token_invalid` (the key is not good yet, or no longer), `token_expired`, `token_not_yet_valid`, `token_lifetime`.
 pub fn current(signed: &Signed, now: UnixTime) -> Result<(), Refusal> {
     let (claims, issuer) = (&signed.claims, &signed.issuer);
+    let proof = signed.proof.as_ref();
+    if proof.is_some_and(|proof| !proof.key.validity().covers(now)) {
+        return Err(Refusal::TokenInvalid);
+    }
     let leeway = seconds(issuer.leeway);
     let latest_start = now.plus(leeway);
     if claims.expires.plus(leeway) <= now {

@@ -2,7 +2,10 @@
 
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header};
 
-use super::keys::{KeyError, accepted, secret};
+use super::{
+    key::{Accepted, KeyError, accepted},
+    material::secret,
+};
 
 /// Signs claims with one key. No `Debug`: it holds a secret.
 pub struct Signer {
@@ -17,7 +20,9 @@ impl Signer {
     /// # Errors
     /// As [`super::KeySet::add`].
     pub fn new(algorithm: &str, material: &[u8], kid: Option<&str>) -> Result<Self, KeyError> {
-        let (name, algorithm) = accepted(algorithm)?;
+        let &Accepted {
+            name, algorithm, ..
+        } = accepted(algorithm)?;
         let key = match algorithm.family() {
             AlgorithmFamily::Ec => EncodingKey::from_ec_pem(material),
             AlgorithmFamily::Ed => EncodingKey::from_ed_pem(material),

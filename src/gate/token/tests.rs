@@ -131,11 +131,10 @@ fn a_new_generation_of_keys_is_verified_anew() {
     .unwrap();
     let mut rotated = testing::issuer("HS256");
     rotated.generation = 2;
-    rotated.keys = KeySet::new();
-    rotated
-        .keys
-        .add(None, "HS256", &testing::foreign("HS256").public)
+    let mut keys = KeySet::new();
+    keys.add(None, "HS256", &testing::foreign("HS256").public)
         .unwrap();
+    rotated.keys = keys.into();
     assert!(signed(RawToken::new(&token), &[Arc::new(rotated)], &cache).is_err());
 }
 

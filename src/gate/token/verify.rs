@@ -2,18 +2,38 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::super::refusal::Refusal;
-use super::{Claims, Issuer, RawToken, Signed, json};
+use super::{
+    Claims, Issuer, Proof, RawToken, Signed, Unproven, json, key::accepted, keys::KeyRing,
+};
 
-/// Checks a token against the issuers of a site.
+/// Checks a token against the issuers of a site and their keys, one ring for each.
 ///
 /// # Errors
-/// `token_invalid`.
-pub(super) fn verify(raw: RawToken<'_>, issuers: &[Arc<Issuer>]) -> Result<Signed, Refusal> {
-    examine(raw.expose(), issuers).ok_or(Refusal::TokenInvalid)
+/// It proves nothing.
+pub(super) fn verify(
+    raw: RawToken<'_>,
+    issuers: &[Arc<Issuer>],
+    rings: &[Guard<Arc<KeyRing>>],
+) -> Result<Signed, Unproven> {
+    let token = Token::read(raw.expose()).ok_or_else(Unproven::default)?;
+    let accepted = || {
+        let both = issuers.iter().zip(rings);
+        both.filter(|(issuer, _)| token.may_be_of(issuer))
+    };
+    let Some((issuer, proof)) = token.signer(accepted()) else {
+        let unknown = accepted().filter(|(issuer, ring)| token.names_no_key_of(issuer, ring));
+        return Err(Unproven {
+            unknown_kid: unknown
+                .map(|(issuer, _)| Arc::clone(&issuer.name))
+                .collect(),
+        });
+    };
+    let claims = Claims::read(token.payload, issuer).map_err(|_| Unproven::default())?;
+    Ok(Signed::proven(Arc::clone(issuer), claims, proof))
 }
 
 /// Whether text can be a token at all: two dots, and not too long. Cheap, before anything is hashed.
@@ -22,36 +42,61 @@ pub(super) fn is_plausible(raw: RawToken<'_>) -> bool {
     text.len() <= MAX_TOKEN && text.matches('.').count() == 2
 }
 
-fn examine(text: &str, issuers: &[Arc<Issuer>]) -> Option<Signed> {
-    let (message, signature) = text.rsplit_once('.')?;
-    let (header, payload) = message.split_once('.')?;
-    let header = Header::parse(&decode(header)?)?;
-    let payload = json::object(&decode(payload)?)?;
-    let issuer = signer(&header, &payload, message, signature, issuers)?;
-    let claims = Claims::read(payload, issuer).ok()?;
-    Some(Signed::assert(Arc::clone(issuer), claims))
+/// A token in its parts, none of them believed yet.
+struct Token<'t> {
+    header: Header,
+    payload: Map<String, Value>,
+    message: &'t str,
+    signature: Vec<u8>,
 }
 
-/// The issuer whose key made the signature. An issuer that pins another `iss` is not even tried.
-fn signer<'i>(
-    header: &Header,
-    payload: &Map<String, Value>,
-    message: &str,
-    signature: &str,
-    issuers: &'i [Arc<Issuer>],
-) -> Option<&'i Arc<Issuer>> {
-    let iss = payload.get("iss").and_then(Value::as_str);
-    issuers
-        .iter()
-        .filter(|issuer| issuer.iss.is_none() || issuer.iss.as_deref() == iss)
-        .flat_map(|issuer| {
-            issuer
-                .keys
-                .candidates(header.kid.as_deref(), &header.algorithm)
-                .map(move |key| (issuer, key))
+impl<'t> Token<'t> {
+    fn read(text: &'t str) -> Option<Self> {
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        Some(Self {
+            header: Header::parse(&decode(header)?)?,
+            payload: json::object(&decode(payload)?)?,
+            message,
+            signature: decode(signature)?,
         })
-        .take(MAX_CHECKS)
-        .find_map(|(issuer, key)| key.verifies(signature, message).then_some(issuer))
+    }
+
+    /// An issuer that pins another `iss` is not even tried.
+    fn may_be_of(&self, issuer: &Issuer) -> bool {
+        let iss = self.payload.get("iss").and_then(Value::as_str);
+        issuer.iss.is_none() || issuer.iss.as_deref() == iss
+    }
+
+    /// The issuer whose key made the signature, and that key.
+    fn signer<'i>(
+        &self,
+        accepted: impl Iterator<Item = (&'i Arc<Issuer>, &'i Guard<Arc<KeyRing>>)>,
+    ) -> Option<(&'i Arc<Issuer>, Proof)> {
+        let Header { algorithm, kid } = &self.header;
+        accepted
+            .flat_map(|(issuer, ring)| {
+                let keys = ring.keys().candidates(kid.as_deref(), algorithm);
+                keys.map(move |key| (issuer, ring, key))
+            })
+            .take(MAX_CHECKS)
+            .find(|(_, _, key)| key.verifies(&self.signature, self.message.as_bytes()))
+            .map(|(issuer, ring, key)| {
+                let proof = Proof {
+                    key: Arc::clone(key),
+                    ring: ring.generation(),
+                };
+                (issuer, proof)
+            })
+    }
+
+    /// Whether an issuer's keys are fetched and have none of the name that the token gives: then it may be signed with a new one.
+    fn names_no_key_of(&self, issuer: &Issuer, ring: &KeyRing) -> bool {
+        let known = self.header.kid.as_deref();
+        issuer.keys.is_fetched()
+            && accepted(&self.header.algorithm).is_ok()
+            && known.is_none_or(|kid| !ring.keys().knows(kid))
+    }
 }
 
 /// base64url without padding, whitespace or stray bits (RFC 7515 section 2): one text per value.

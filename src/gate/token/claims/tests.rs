@@ -12,7 +12,7 @@ fn issuer() -> Issuer {
         audience: None,
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys: KeySet::new(),
+        keys: KeySet::new().into(),
         claims: ClaimNames::default(),
         generation: 1,
     }

@@ -1,9 +1,17 @@
 use super::*;
-use crate::gate::token::testing;
+use crate::gate::{
+    request::UnixTime,
+    token::{key::Validity, testing},
+};
+
+const ALGORITHMS: [&str; 12] = [
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+    "ES384", "EdDSA",
+];
 
 #[test]
 fn accepts_each_algorithm_with_its_own_kind_of_key() {
-    for (name, _) in ALGORITHMS {
+    for name in ALGORITHMS {
         let mut keys = KeySet::new();
         keys.add(Some("a"), name, &testing::pair(name).public)
             .unwrap();
@@ -44,7 +52,8 @@ fn refuses_a_secret_shorter_than_its_hash() {
 fn refuses_a_public_key_as_a_shared_secret() {
     for name in ["RS256", "ES256", "EdDSA"] {
         let pair = testing::pair(name);
-        for material in [&pair.public, &pair.private] {
+        let jwk = br#" {"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAA","y":"AAAAAAAAAAAA"}"#.to_vec();
+        for material in [&pair.public, &pair.private, &jwk] {
             assert!(
                 matches!(
                     KeySet::new().add(None, "HS256", material),
@@ -127,4 +136,88 @@ fn shows_no_key_material() {
     keys.add(None, "HS256", b"a-secret-of-thirty-two-bytes-or-more")
         .unwrap();
     assert_eq!(format!("{keys:?}"), "KeySet { keys: 1 }");
+}
+
+fn secrets(names: &[&str]) -> KeySet {
+    let mut keys = KeySet::new();
+    for name in names {
+        let secret = format!("{name:*<32}");
+        keys.add(Some(name), "HS256", secret.as_bytes()).unwrap();
+    }
+    keys
+}
+
+#[test]
+fn a_ring_is_known_by_its_keys_whatever_their_order() {
+    let generation = |keys: KeySet| KeyRing::from(keys).generation();
+    let one = generation(secrets(&["a", "b"]));
+    assert_eq!(one, generation(secrets(&["b", "a"])));
+    let mut other = secrets(&["a"]);
+    other.add(Some("b"), "HS256", &[7; 32]).unwrap();
+    let mut timed = secrets(&["a"]);
+    let secret = format!("{:*<32}", "b");
+    let key = Key::new(Some("b"), "HS256", secret.as_bytes()).unwrap();
+    let until = Validity {
+        not_before: None,
+        not_after: Some(UnixTime(1)),
+    };
+    timed.insert(key.within(until)).unwrap();
+    for keys in [
+        secrets(&[]),
+        secrets(&["a"]),
+        secrets(&["a", "c"]),
+        other,
+        timed,
+    ] {
+        assert_ne!(one, generation(keys));
+    }
+}
+
+#[test]
+fn a_kid_is_found_among_very_many_and_nothing_else_is() {
+    let names: Vec<String> = (0..2000).map(|n| format!("key-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let keys = secrets(&names);
+    assert_eq!(keys.len(), 2000);
+    let found = |kid, algorithm| keys.candidates(kid, algorithm).count();
+    assert_eq!(found(Some("key-1999"), "HS256"), 1);
+    assert_eq!(found(Some("key-1999"), "HS384"), 0);
+    assert_eq!(found(Some("key-2000"), "HS256"), 0);
+    assert_eq!(found(None, "HS256"), 4, "few are tried without a name");
+}
+
+#[test]
+fn a_key_is_good_in_its_own_time_only() {
+    for (start, end, now, good) in [
+        (None, None, 0, true),
+        (Some(10), None, 9, false),
+        (Some(10), None, 10, true),
+        (None, Some(20), 19, true),
+        (None, Some(20), 20, false),
+        (Some(10), Some(20), 15, true),
+        (Some(10), Some(20), 25, false),
+    ] {
+        let validity = Validity {
+            not_before: start.map(UnixTime),
+            not_after: end.map(UnixTime),
+        };
+        assert_eq!(validity.covers(UnixTime(now)), good, "{validity:?} {now}");
+    }
+}
+
+#[test]
+fn a_pem_block_may_have_company_that_is_no_block_and_one_encoding_only() {
+    let public = testing::pair("RS256").public;
+    let about = [b"Key of the app\n".as_slice(), &public, b"\n\n"].concat();
+    KeySet::new().add(None, "RS256", &about).unwrap();
+    let text = String::from_utf8(public).unwrap();
+    for broken in [
+        text.replace("PUBLIC KEY", "CERTIFICATE"),
+        text.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
+        text.replace("-----END PUBLIC KEY-----", ""),
+        text.replace("-----END PUBLIC KEY-----", "AAAA\n-----END PUBLIC KEY-----"),
+    ] {
+        let added = KeySet::new().add(None, "RS256", broken.as_bytes());
+        assert!(added.is_err(), "{broken}");
+    }
 }
