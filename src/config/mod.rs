@@ -8,6 +8,7 @@ mod error;
 mod key;
 pub mod raw;
 mod read;
+pub mod remote;
 pub mod secret;
 pub mod spec;
 mod stamp;
@@ -20,7 +21,8 @@ pub use raw::schema;
 pub use secret::Secret;
 pub use spec::{
     AdapterSpec, AdminSpec, AuditOutput, AuditSpec, CookieMode, IdentitySource, IssuerEntry,
-    KeyInfo, ListenSpec, LogSpec, SiteEntry, Snapshot, TlsFiles, UpstreamSpec, UpstreamTls,
+    KeyInfo, KeySource, ListenSpec, LogSpec, SiteEntry, Snapshot, TlsFiles, UpstreamSpec,
+    UpstreamTls,
 };
 pub use stamp::FileStamp;
 

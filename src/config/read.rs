@@ -16,7 +16,7 @@ use serde::{
 use serde_spanned::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::key::KeyPath;
+use super::{key::KeyPath, units::MOMENT};
 
 /// What was read, what was wrong, and what was left out because of it.
 pub(super) struct Reading<T> {
@@ -290,10 +290,16 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self)
+        match self.value {
+            // TOML has a form of its own for these, which nothing else may take for text.
+            Held::Value(DeValue::Datetime(time)) if name == MOMENT => visitor
+                .visit_string(time.to_string())
+                .map_err(|fault: Fault| fault.at(&self.path)),
+            Held::Table(_) | Held::Value(_) => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -10,12 +10,13 @@ use ipnet::IpNet;
 
 use super::{
     raw::{LogFormat, LogLevel},
+    remote::Remote,
     secret::Secret,
     stamp::FileStamp,
 };
 use crate::{
     adapter::{metabase::MetabaseSpec, superset::spec::SupersetSpec},
-    gate::{session::Sealer, site::Site, site::SiteTable, token::Issuer},
+    gate::{session::Sealer, site::Site, site::SiteTable, token::Issuer, token::jwk::JwkRules},
 };
 
 /// One generation of the configuration, complete and checked.
@@ -113,8 +114,27 @@ pub enum IdentitySource {
 pub struct IssuerEntry {
     /// What tokens are checked against.
     pub issuer: Arc<Issuer>,
-    /// Its keys, in the order of the file.
+    /// Its keys, in the order of the file; none where they are fetched.
     pub keys: Vec<KeyInfo>,
+    /// Where its keys are fetched from while the gateway runs; `None`: they are configured.
+    pub source: Option<Arc<KeySource>>,
+    /// Keys of its file that are not used, and why.
+    pub unused: Vec<String>,
+}
+
+/// Where an issuer's keys are fetched from, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeySource {
+    /// The set itself, or the discovery document that says where it is.
+    pub place: Remote,
+    /// With discovery: what the document's `issuer` must be.
+    pub issuer: Option<Box<str>>,
+    /// By which rules keys are read.
+    pub rules: JwkRules,
+    /// The longest pause between two fetches.
+    pub refresh: Duration,
+    /// Changes with the roots that are trusted.
+    pub roots: u64,
 }
 
 impl IssuerEntry {

@@ -1,11 +1,11 @@
-//! Durations `"10m"`, rates `"300/min"`, sizes `"8MiB"`: the unit is always written.
+//! Durations `"10m"`, rates `"300/min"`, sizes `"8MiB"`: the unit is always written. And moments, with their offset.
 
 use std::{borrow::Cow, fmt, num::NonZeroU32, str::FromStr, time};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::gate::limit::Quota;
+use crate::gate::{limit::Quota, request::UnixTime};
 
 /// A length of time with its unit: `"500ms"`, `"10s"`, `"10m"`, `"8h"`, `"7d"`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -18,6 +18,52 @@ pub struct Rate(pub Quota);
 /// A number of bytes with its unit: `"512B"`, `"64kB"`, `"8MiB"`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Size(pub u64);
+
+/// A point in time: `"2026-11-01T00:00:00Z"` (RFC 3339), or TOML's own date-time. Always with its offset from UTC.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Moment(pub UnixTime);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read: Result<jiff::Timestamp, _> = text.parse();
+        read.map(|time| Self(UnixTime(time.as_second())))
+            .map_err(|_| wrong(text, EXPECTED_MOMENT))
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl<'de> de::Visitor<'de> for Written {
+            type Value = Moment;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED_MOMENT)
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Moment, D::Error> {
+                deserializer.deserialize_str(self)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_newtype_struct(MOMENT, Written)
+    }
+}
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": EXPECTED_MOMENT, "examples": ["2026-11-01T00:00:00Z"] })
+    }
+}
 
 impl Duration {
     /// Of seconds.
@@ -184,6 +230,7 @@ written_as_text!(Rate, EXPECTED_RATE, "^[1-9][0-9]*/(s|min|h)$", "300/min");
 written_as_text!(Size, EXPECTED_SIZE, "^[0-9]+(B|kB|KiB|MB|MiB|GiB)$", "8MiB");
 
 const EXPECTED_DURATION: &str = "a duration such as \"10m\" (units: ms, s, m, h, d)";
+const EXPECTED_MOMENT: &str = "a moment with its offset, such as \"2026-11-01T00:00:00Z\"";
 const EXPECTED_RATE: &str = "a rate such as \"300/min\" (units: /s, /min, /h)";
 const EXPECTED_SIZE: &str = "a size such as \"8MiB\" (units: B, kB, KiB, MB, MiB, GiB)";
 const DURATIONS: &[(&str, u64)] = &[
@@ -203,6 +250,8 @@ const SIZES: &[(&str, u64)] = &[
     ("GiB", 1 << 30),
 ];
 const BINARY_SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1024), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// How the reader of the file knows where a date-time of TOML may stand.
+pub(super) const MOMENT: &str = "embedgate::config::units::Moment";
 const LONGEST_MILLIS: u64 = 3650 * 86_400_000;
 const LARGEST_BYTES: u64 = 1 << 40;
 
@@ -243,6 +292,28 @@ mod tests {
             "١s",
         ] {
             assert!(bad.parse::<Duration>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        for (text, second) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-11-01T02:00:00+02:00", 1_793_491_200),
+            ("2026-11-01 00:00:00.9Z", 1_793_491_200),
+        ] {
+            assert_eq!(text.parse(), Ok(Moment(UnixTime(second))), "{text}");
+        }
+        for bad in [
+            "",
+            "2026-11-01",
+            "2026-11-01T00:00:00",
+            "00:00:00Z",
+            "1793491200",
+            "2026-13-01T00:00:00Z",
+            "tomorrow",
+        ] {
+            assert!(bad.parse::<Moment>().is_err(), "{bad}");
         }
     }
 

@@ -6,6 +6,7 @@ mod context;
 mod frame;
 mod identity;
 mod issuer;
+mod keys;
 mod listen;
 mod lock;
 mod metabase;

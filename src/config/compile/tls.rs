@@ -95,7 +95,8 @@ fn checked(certificate: &Path, key: &Path, at: &At<'_>) -> Option<TlsFiles> {
     })
 }
 
-fn certificates(path: &Path, at: &At<'_>) -> Option<Vec<CertificateDer<'static>>> {
+/// The certificates of a PEM file, at least one.
+pub(super) fn certificates(path: &Path, at: &At<'_>) -> Option<Vec<CertificateDer<'static>>> {
     let text = at.read(path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let chain = at

@@ -16,7 +16,7 @@ use serde::{
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
 
-pub use issuer::{Claims, Issuer, Key};
+pub use issuer::{Claims, Issuer, JwkSource, Key};
 pub use metabase::{Item, ItemKind, Metabase, PublicLink, Unmapped, Values};
 pub use site::{
     Access, Cookies, Kind, Limits, Lock, Mode, Param, ParamType, Place, Route, Site, Tenant,
