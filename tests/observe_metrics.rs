@@ -21,7 +21,7 @@ use embedgate::{
     gate::{refusal::Refusal, request::UnixTime},
     observe::{
         audit::Audit,
-        metrics::{CacheFigures, ConfigFacts, LimitScope, Sources},
+        metrics::{CacheFigures, ConfigFacts, IssuerKeys, LimitScope, Sources},
         record::Record,
         request_id::RequestId,
     },
@@ -30,7 +30,7 @@ use http::{Method, StatusCode};
 use support::Bench;
 
 /// Name → labels, as product.md has them (process_* apart).
-const CONTRACT: [(&str, &str, &[&str]); 24] = [
+const CONTRACT: [(&str, &str, &[&str]); 26] = [
     ("audit_records_total", "counter", &["result"]),
     ("build_info", "gauge", &["version"]),
     ("certificate_expiry_timestamp_seconds", "gauge", &["name"]),
@@ -38,7 +38,13 @@ const CONTRACT: [(&str, &str, &[&str]); 24] = [
     ("config_reloads_total", "counter", &["result"]),
     ("connections", "gauge", &[]),
     ("danger_settings", "gauge", &[]),
+    ("issuer_key_fetches_total", "counter", &["issuer", "result"]),
     ("issuer_keys", "gauge", &["issuer"]),
+    (
+        "issuer_keys_last_fetch_timestamp_seconds",
+        "gauge",
+        &["issuer"],
+    ),
     ("limit_keys", "gauge", &["scope", "site"]),
     ("rate_limited_total", "counter", &["scope", "site"]),
     ("refusals_total", "counter", &["code", "site"]),
@@ -77,6 +83,22 @@ fn busy() -> Bench {
         })),
         connections: Some(Box::new(|| 7)),
         handshakes: Some(Box::new(|| [("ok", 1), ("failed", 0), ("timeout", 0)])),
+        issuers: Some(Box::new(|| {
+            vec![
+                IssuerKeys {
+                    issuer: "app".into(),
+                    keys: 2,
+                    fetches: vec![],
+                    fetched: None,
+                },
+                IssuerKeys {
+                    issuer: "idp".into(),
+                    keys: 3,
+                    fetches: vec![("changed", 1), ("unreachable", 2)],
+                    fetched: Some(1_764_000_000),
+                },
+            ]
+        })),
         limit_keys: Some(Box::new(|| {
             vec![("reports".into(), LimitScope::Viewer, 12)]
         })),
@@ -91,7 +113,6 @@ fn busy() -> Bench {
     let facts = ConfigFacts {
         certificates: vec![("edge.pem".into(), 1_800_000_000)],
         dangers: 1,
-        issuers: vec![("app".into(), 2)],
     };
     metrics.configured(facts, UnixTime(1_764_000_000));
     metrics.reloaded(true);

@@ -46,7 +46,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
             refusal,
             detail,
             told,
-            unknown_kid: _,
+            unknown_kid,
         } = denial;
         tell(
             &mut story,
@@ -61,6 +61,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         if let Some(detail) = detail {
             tell(&mut story, "detail", &detail);
         }
+        for name in unknown_kid {
+            tell(&mut story, "keys", &fetched(&snapshot, &name));
+        }
         tell(&mut story, "upstream", "is sent nothing");
     }
     print(&story)
@@ -69,6 +72,17 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 /// One line of the story.
 fn tell(story: &mut String, stage: &str, what: &str) {
     let _infallible = writeln!(story, "{stage:<12}{what}");
+}
+
+/// Why an issuer's tokens cannot be judged here.
+fn fetched(snapshot: &Snapshot, name: &str) -> String {
+    let issuers = snapshot.issuers.iter();
+    let mut named = issuers.filter(|entry| *entry.issuer.name == *name);
+    let source = named.find_map(|entry| entry.source.as_ref());
+    let place = source.map_or_else(String::new, |source| format!(" from {}", source.place));
+    format!(
+        "of issuer {name} are fetched at run time{place}; nothing is asked here, so its tokens cannot be judged"
+    )
 }
 
 fn request(args: &ExplainArgs) -> Result<Parts, Failure> {

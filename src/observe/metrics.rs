@@ -15,7 +15,7 @@ use prometheus::{
 };
 
 pub use label::LimitScope;
-pub use pulled::{CacheFigures, ConfigFacts, LimitKeys, Reachable, Source, Sources};
+pub use pulled::{CacheFigures, ConfigFacts, IssuerKeys, LimitKeys, Reachable, Source, Sources};
 pub use series::{NONE, SiteMetrics};
 
 pub(in crate::observe) use label::{HUNG_UP, TokenResult, Verb};

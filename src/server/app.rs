@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     clock::Clock,
     exchange::Knowledge,
+    keys::Keychain,
     plan::{self, SitePlan},
     tls::TlsError,
     upstream::Target,
@@ -70,6 +71,8 @@ pub struct App {
     pub cache: MokaCache,
     /// What was learnt of upstreams.
     pub knowledge: Knowledge,
+    /// Keys that are fetched.
+    pub keys: Keychain,
     /// Metrics and audit trail.
     pub observer: Arc<Observer>,
     /// The clock.
@@ -200,6 +203,8 @@ impl App {
         let registry = Registry::with_real_clock();
         let cache = MokaCache::new(snapshot.cache_entries, move || clock.now());
         let generation = Generation::build(snapshot, &registry, &observer)?;
+        let keys = Keychain::default();
+        keys.equip(&generation);
         Ok(Self {
             live: ArcSwap::from_pointee(generation),
             registry,
@@ -207,6 +212,7 @@ impl App {
             draining: AtomicBool::new(false),
             cache,
             knowledge: Knowledge::default(),
+            keys,
             observer,
             clock,
         })
@@ -223,7 +229,10 @@ impl App {
     /// The old one stays.
     pub fn replace(&self, snapshot: Snapshot) -> Result<(), BuildError> {
         let generation = Generation::build(snapshot, &self.registry, &self.observer)?;
-        self.live.store(Arc::new(generation));
+        let generation = Arc::new(generation);
+        self.keys.equip(&generation);
+        self.live.store(Arc::clone(&generation));
+        self.keys.equip(&generation);
         Ok(())
     }
 

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::{app::App, counters::TransportMetrics, tls::Tls};
 use crate::{
     admin::Control,
-    config::{AdapterSpec, FileStamp, ListenSpec, SiteEntry, Snapshot},
+    config::{AdapterSpec, FileStamp, IssuerEntry, ListenSpec, SiteEntry, Snapshot},
     gate::{limit::Quota, param::Mode, route::Access},
-    observe::metrics::{CacheFigures, ConfigFacts, Metrics, Sources},
+    observe::metrics::{CacheFigures, ConfigFacts, IssuerKeys, Metrics, Sources},
 };
 
 /// The reins of a running gateway.
@@ -94,7 +94,8 @@ impl Steering {
 
     /// Lets the metrics read what others keep.
     pub fn connect_metrics(&self, metrics: &Metrics, transport: &Arc<TransportMetrics>) {
-        let (cache, sites, limits) = (
+        let (cache, issuers, sites, limits) = (
+            Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
@@ -110,6 +111,7 @@ impl Steering {
                 u64::try_from(open.connections()).unwrap_or(0)
             })),
             handshakes: Some(Box::new(move || shaken.handshakes())),
+            issuers: Some(Box::new(move || issuer_keys(&issuers))),
             limit_keys: Some(Box::new(move || limits.limit_keys())),
             upstreams: Some(Box::new(move || {
                 let generation = sites.current();
@@ -133,15 +135,13 @@ impl Steering {
         let ends = certificates
             .into_iter()
             .filter_map(|one| Some((one.name.into(), one.expires?.0)));
-        let issuers = snapshot.issuers.iter().map(|entry| {
-            let keys = u64::try_from(entry.issuer.keys.now().keys().len()).unwrap_or(u64::MAX);
-            (Arc::clone(&entry.issuer.name), keys)
-        });
         let facts = ConfigFacts {
             certificates: ends.collect(),
             dangers: u64::try_from(snapshot.dangers.len()).unwrap_or(u64::MAX),
-            issuers: issuers.collect(),
         };
+        for entry in &snapshot.issuers {
+            tell_keys(entry);
+        }
         for danger in &snapshot.dangers {
             tracing::warn!(key = %danger, "a setting weakens a guarantee");
         }
@@ -193,6 +193,9 @@ impl Control for Arc<Steering> {
         if !self.app.observer.audit().ready() {
             return Err(vec!["the audit trail cannot be written"]);
         }
+        if !self.app.keys.is_ready(&self.app.current()) {
+            return Err(vec!["the keys of an issuer have not been fetched yet"]);
+        }
         Ok(())
     }
 
@@ -203,12 +206,82 @@ impl Control for Arc<Steering> {
             .sites
             .iter()
             .map(|entry| (entry.site.name.to_string(), site(entry)));
-        json!({ "sites": sites.collect::<serde_json::Map<_, _>>() })
+        let issuers = generation.snapshot.issuers.iter().map(|entry| {
+            let name = entry.issuer.name.to_string();
+            (name, issuer(&self.app, entry))
+        });
+        json!({
+            "sites": sites.collect::<serde_json::Map<_, _>>(),
+            "issuers": issuers.collect::<serde_json::Map<_, _>>(),
+        })
     }
 
     async fn reload(&self) -> Result<(), Vec<String>> {
         self.reload_now()
     }
+}
+
+/// What the log says of an issuer's keys when a configuration comes into force.
+fn tell_keys(entry: &IssuerEntry) {
+    let issuer = &*entry.issuer.name;
+    if let Some(source) = &entry.source {
+        tracing::info!(issuer, url = %source.place, refresh = ?source.refresh, "keys are fetched");
+    } else {
+        let keys = entry.issuer.keys.now().keys().len();
+        tracing::info!(issuer, keys, "keys are configured");
+    }
+    for why in &entry.unused {
+        tracing::warn!(issuer, %why, "a key is not used");
+    }
+}
+
+/// What the metrics tell of every issuer's keys.
+fn issuer_keys(app: &App) -> Vec<IssuerKeys> {
+    let generation = app.current();
+    let told = generation.snapshot.issuers.iter().map(|entry| {
+        let issuer = &entry.issuer;
+        let figures = entry
+            .source
+            .as_ref()
+            .and_then(|_| app.keys.figures(&issuer.name));
+        let (fetches, fetched) = figures.map_or((Vec::new(), None), |figures| {
+            (figures.results, figures.fetched)
+        });
+        IssuerKeys {
+            issuer: Arc::clone(&issuer.name),
+            keys: u64::try_from(issuer.keys.now().keys().len()).unwrap_or(u64::MAX),
+            fetches,
+            fetched: fetched.map(|time| time.0),
+        }
+    });
+    told.collect()
+}
+
+/// An issuer and the names of its keys, never their material. Of very many, the first by name.
+fn issuer(app: &App, entry: &IssuerEntry) -> Value {
+    let ring = entry.issuer.keys.now();
+    let mut keys: Vec<_> = ring.keys().all().collect();
+    keys.sort_by_key(|key| key.kid());
+    let total = keys.len();
+    let shown = keys.into_iter().take(MOST_SHOWN).map(|key| {
+        let validity = key.validity();
+        json!({
+            "kid": key.kid(), "algorithm": key.algorithm_name(),
+            "not_before": validity.not_before.map(|time| time.0), "not_after": validity.not_after.map(|time| time.0),
+        })
+    });
+    let fetched = app
+        .keys
+        .figures(&entry.issuer.name)
+        .and_then(|figures| figures.fetched);
+    json!({
+        "iss": entry.issuer.iss,
+        "audience": entry.issuer.audience,
+        "source": entry.source.as_ref().map(|source| source.place.to_string()),
+        "last_fetch": fetched.filter(|_| entry.source.is_some()).map(|time| time.0),
+        "keys_total": total,
+        "keys": shown.collect::<Vec<_>>(),
+    })
 }
 
 /// The policy of one site, without a secret: built field by field, so that a new one cannot slip out.
@@ -255,3 +328,6 @@ fn site(entry: &SiteEntry) -> Value {
         "routes": routes.collect::<Vec<_>>(),
     })
 }
+
+/// Keys of one issuer that are shown.
+const MOST_SHOWN: usize = 100;

@@ -31,10 +31,10 @@ use crate::{
     gate::{
         credential::Beside,
         limit::Admitted,
-        policy::{self, Permit},
+        policy::{self, Permit, Viewer},
         refusal::Refusal,
         request::UnixTime,
-        route::{Access, Action},
+        route::{Access, Action, Route},
         token::FrontCache,
     },
     observe::record::Record,
@@ -156,17 +156,11 @@ impl Gateway {
         let usage = scene.here.plan.body_use(matched.index);
         // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
         let (body, form) = scene.credential(&matched, usage, body).await?;
-        let viewer = policy::recognise(
-            site,
-            route,
-            view,
-            Beside {
-                form: form.as_deref(),
-                path: matched.path_token(),
-            },
-            scene.generation.snapshot.sessions.as_deref(),
-            &self.front.before(&self.app.cache),
-        )?;
+        let beside = Beside {
+            form: form.as_deref(),
+            path: matched.path_token(),
+        };
+        let viewer = self.recognise(scene, route, beside).await?;
         if let Some(viewer) = &viewer {
             record.viewer(viewer);
         }
@@ -201,6 +195,31 @@ impl Gateway {
             Plan::Answer(answer) => Ok(Next::Answer(scene.answer(&admitted, *answer, record))),
             Plan::Send(outbound) => scene.prepare(admitted, payload, outbound, page, record),
         }
+    }
+
+    /// Who asks. A token of a key that is not known yet is judged once more, when its issuer's keys have been fetched anew.
+    async fn recognise(
+        &self,
+        scene: &Scene<'_>,
+        route: &Route,
+        beside: Beside<'_>,
+    ) -> Result<Option<Viewer>, Failure> {
+        let sealer = scene.generation.snapshot.sessions.as_deref();
+        let judge = || {
+            let cache = self.front.before(&self.app.cache);
+            policy::recognise(scene.site, route, scene.view, beside, sealer, &cache)
+        };
+        let verdict = match judge() {
+            Err(denial) if !denial.unknown_kid.is_empty() => {
+                if self.app.keys.fresher(&denial.unknown_kid).await {
+                    judge()
+                } else {
+                    Err(denial)
+                }
+            }
+            verdict => verdict,
+        };
+        Ok(verdict?)
     }
 
     /// What the adapter must know before it can plan the request.

@@ -17,6 +17,7 @@ mod expiry;
 mod failure;
 pub mod handler;
 mod io;
+pub mod keys;
 pub mod launch;
 mod listener;
 pub mod plan;

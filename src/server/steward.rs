@@ -12,6 +12,7 @@ use super::{
     app::Generation,
     control::Steering,
     exchange::Errand,
+    keys,
     upstream::{Housekeeping, Upstreams, Warrant},
 };
 use crate::{
@@ -46,6 +47,7 @@ async fn run(steering: &Arc<Steering>, admin: Option<Admin>, stopped: watch::Rec
         serving,
         keep_house(steering, stopped.clone()),
         look_after(steering, stopped.clone()),
+        keys::tend(steering.app(), stopped.clone()),
         hang_ups(steering, stopped.clone())
     );
 }

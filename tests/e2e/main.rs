@@ -9,10 +9,13 @@
 
 mod embed;
 mod hostile;
+mod keys;
 mod lifecycle;
 mod limits;
 mod locks;
 mod metabase;
+#[path = "../support/keys.rs"]
+mod pairs;
 mod reload;
 #[path = "../support/mod.rs"]
 mod support;

@@ -45,6 +45,8 @@ pub struct Sources {
     pub connections: Option<Source<u64>>,
     /// TLS handshakes by result, since the start of the process.
     pub handshakes: Option<Source<[(&'static str, u64); 3]>>,
+    /// The keys of every issuer.
+    pub issuers: Option<Source<Vec<IssuerKeys>>>,
     /// Keys in the tables of the limits.
     pub limit_keys: Option<Source<Vec<LimitKeys>>>,
     /// Whether each site's upstream could be reached the last time it was tried.
@@ -64,8 +66,19 @@ pub struct ConfigFacts {
     pub certificates: Vec<(Arc<str>, i64)>,
     /// How many `danger_` settings are set.
     pub dangers: u64,
-    /// Issuers, with the number of their keys.
-    pub issuers: Vec<(Arc<str>, u64)>,
+}
+
+/// The keys of one issuer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerKeys {
+    /// Its name.
+    pub issuer: Arc<str>,
+    /// How many keys it has now.
+    pub keys: u64,
+    /// Where they are fetched: how many fetches had each result, since the start of the process.
+    pub fetches: Vec<(&'static str, u64)>,
+    /// When they were last fetched or found unchanged (Unix seconds).
+    pub fetched: Option<i64>,
 }
 
 /// The collector of both.
@@ -86,6 +99,8 @@ struct Families {
     dangers: Family,
     handshakes: Family,
     issuer_keys: Family,
+    key_fetches: Family,
+    keys_fetched: Family,
     limit_keys: Family,
     upstream_up: Family,
 }
@@ -129,6 +144,16 @@ impl Pulled {
                 &["result"],
             )?,
             issuer_keys: Family::gauge("issuer_keys", "Keys of an issuer.", &["issuer"])?,
+            key_fetches: Family::counter(
+                "issuer_key_fetches_total",
+                "Fetches of an issuer's keys, by result.",
+                &["issuer", "result"],
+            )?,
+            keys_fetched: Family::gauge(
+                "issuer_keys_last_fetch_timestamp_seconds",
+                "When an issuer's keys were last fetched or found unchanged, in Unix time.",
+                &["issuer"],
+            )?,
             limit_keys: Family::gauge(
                 "limit_keys",
                 "Keys in the table of a limit.",
@@ -155,22 +180,17 @@ impl Pulled {
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 
-    fn facts(&self) -> [MetricFamily; 3] {
+    fn facts(&self) -> [MetricFamily; 2] {
         let of = &self.families;
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let ConfigFacts {
             certificates,
             dangers,
-            issuers,
         } = &*facts;
         // Maps, because one duplicate series would make Prometheus drop the whole scrape.
         let ends: BTreeMap<&str, i64> = certificates
             .iter()
             .map(|(name, ends)| (&**name, *ends))
-            .collect();
-        let keys: BTreeMap<&str, u64> = issuers
-            .iter()
-            .map(|(name, keys)| (&**name, *keys))
             .collect();
         [
             of.certificates.with(
@@ -180,11 +200,31 @@ impl Pulled {
             ),
             of.dangers
                 .with(vec![of.dangers.sample(&[], float(*dangers))]),
-            of.issuer_keys.with(
-                keys.iter()
-                    .map(|(name, keys)| of.issuer_keys.sample(&[name], float(*keys)))
-                    .collect(),
-            ),
+        ]
+    }
+
+    fn issuers(&self) -> [MetricFamily; 3] {
+        let of = &self.families;
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let issuers = sources.issuers.as_ref().map(|read| read());
+        drop(sources);
+        let issuers = issuers.unwrap_or_default();
+        let issuers: BTreeMap<&str, &IssuerKeys> =
+            issuers.iter().map(|one| (&*one.issuer, one)).collect();
+        let (mut keys, mut fetches, mut fetched) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, one) in issuers {
+            keys.push(of.issuer_keys.sample(&[name], float(one.keys)));
+            for (result, count) in &one.fetches {
+                fetches.push(of.key_fetches.sample(&[name, result], float(*count)));
+            }
+            if let Some(time) = one.fetched {
+                fetched.push(of.keys_fetched.sample(&[name], seconds(time)));
+            }
+        }
+        [
+            of.issuer_keys.with(keys),
+            of.key_fetches.with(fetches),
+            of.keys_fetched.with(fetched),
         ]
     }
 
@@ -260,6 +300,8 @@ impl Collector for Pulled {
             dangers,
             handshakes,
             issuer_keys,
+            key_fetches,
+            keys_fetched,
             limit_keys,
             upstream_up,
         } = &self.families;
@@ -272,6 +314,8 @@ impl Collector for Pulled {
             dangers,
             handshakes,
             issuer_keys,
+            key_fetches,
+            keys_fetched,
             limit_keys,
             upstream_up,
         ]
@@ -280,7 +324,8 @@ impl Collector for Pulled {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.facts().into_iter().chain(self.sources()).collect()
+        let kept = self.facts().into_iter().chain(self.issuers());
+        kept.chain(self.sources()).collect()
     }
 }
 

@@ -5,18 +5,20 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    keys,
     setup::{Scene, text},
     wide::{
         DOORS, MINE, TABLE, changed, gateway_of, grant, own, refused, secrets, signed_by, unheard,
         whole, wide,
     },
 };
-use crate::support::{
-    client::{Reply, post},
-    gateway::{Gateway, now},
-    get,
-    metabase::{SECRET, Seen, Standin, fixtures, token::sign_with},
+use crate::{
+    pairs as keys,
+    support::{
+        client::{Reply, post},
+        gateway::{Gateway, now},
+        get,
+        metabase::{SECRET, Seen, Standin, fixtures, token::sign_with},
+    },
 };
 
 const ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "RS256", "PS256"];

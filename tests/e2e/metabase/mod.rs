@@ -13,8 +13,6 @@ mod dropin;
 mod guest;
 mod hidden;
 mod items;
-#[path = "../../support/keys.rs"]
-mod keys;
 mod layouts;
 mod lint;
 mod matrix;
