@@ -285,3 +285,36 @@ fn the_schema_is_json_and_knows_the_tables() {
     }
     assert!(!out.contains("null"), "TOML has no null");
 }
+
+#[test]
+fn keys_at_a_url_are_asked_for_by_nobody_but_the_running_gateway() {
+    let text = fs::read_to_string(minimal()).unwrap();
+    let own = "algorithm = \"HS256\"\nsecret    = { env = \"EMBEDGATE_APP_SECRET\" }";
+    assert!(text.contains(own));
+    let fetched = text.replace(own, "jwks = \"https://keys.nowhere.invalid/jwks?key=hush\"");
+    let (_folder, path) = written(&fetched);
+    let (code, out, err) = said(&embedgate(&["check", "--config", &path]));
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+
+    let sign = ["--issuer", "app", "--sub", "v", "--resource", "report:q3"];
+    let (code, out, _) = said(&embedgate(
+        &[&["token", "--config", &minimal()][..], &sign].concat(),
+    ));
+    assert_eq!(code, 0);
+    let url = "https://localhost/reports/q3";
+    let asked = ["--site", "reports", "--token", out.trim(), "GET", url];
+    let (code, out, _) = said(&embedgate(
+        &[&["explain", "--config", &path][..], &asked].concat(),
+    ));
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("are fetched at run time from https://keys.nowhere.invalid/jwks;"),
+        "{out}"
+    );
+    assert!(!out.contains("hush"), "{out}");
+    let (code, _, err) = said(&embedgate(
+        &[&["token", "--config", &path][..], &sign].concat(),
+    ));
+    assert_eq!(code, 64);
+    assert!(err.contains("has no shared secret"), "{err}");
+}
