@@ -72,6 +72,40 @@ fn tokens(c: &mut Criterion) {
     });
 }
 
+/// The cost of a request does not grow with the keys of its issuer.
+fn many_keys(c: &mut Criterion) {
+    for count in [1_usize, 100, 100_000] {
+        let mut set = KeySet::new();
+        for number in 0..count {
+            let (kid, secret) = (format!("key-{number}"), format!("{number:064}"));
+            set.add(Some(&kid), "HS256", secret.as_bytes()).unwrap();
+        }
+        let [issuer] = issuers("HS256");
+        let mut issuer = Arc::into_inner(issuer).unwrap();
+        issuer.keys = set.into();
+        let issuers = [Arc::new(issuer)];
+        let last = count - 1;
+        let signer = Signer::new(
+            "HS256",
+            format!("{last:064}").as_bytes(),
+            Some(&format!("key-{last}")),
+        );
+        let token = signer.unwrap().sign(&claims()).unwrap();
+        let stranger = Signer::new("HS256", &[b's'; 64], Some("no-such-key")).unwrap();
+        let stranger = stranger.sign(&claims()).unwrap();
+        let cache = MokaCache::new(100_000, || NOW);
+        c.bench_function(&format!("token/keys/{count}/uncached"), |b| {
+            b.iter(|| signed(RawToken::new(black_box(&token)), &issuers, &NoCache).unwrap());
+        });
+        c.bench_function(&format!("token/keys/{count}/cached"), |b| {
+            b.iter(|| signed(RawToken::new(black_box(&token)), &issuers, &cache).unwrap());
+        });
+        c.bench_function(&format!("token/keys/{count}/unknown"), |b| {
+            b.iter(|| signed(RawToken::new(black_box(&stranger)), &issuers, &NoCache).unwrap_err());
+        });
+    }
+}
+
 fn sessions(c: &mut Criterion) {
     let (issuers, token) = (issuers("HS256"), token("HS256"));
     let grant = signed(RawToken::new(&token), &issuers, &NoCache).unwrap();
@@ -134,5 +168,5 @@ fn limits(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, tokens, sessions, limits);
+criterion_group!(benches, tokens, many_keys, sessions, limits);
 criterion_main!(benches);
