@@ -4,6 +4,7 @@
 
 pub mod credential;
 pub mod host;
+pub mod id;
 pub mod limit;
 pub mod origin;
 pub mod param;

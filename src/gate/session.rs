@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use self::content::Content;
 use super::{
+    id::SessionId,
     refusal::Refusal,
     request::UnixTime,
     token::{
@@ -81,6 +82,11 @@ impl Sealer {
         })
     }
 
+    /// The longest time, in seconds, that a session can live which began before now, by the clock of whichever gateway sealed it.
+    pub fn longest_life(&self) -> i64 {
+        seconds(self.lifetime).saturating_add(CLOCK_SKEW)
+    }
+
     /// Seals a grant for a site; the value of the cookie. `began` is when the session began (now, unless renewed).
     /// `None` where the grant is too large for a cookie: such a viewer goes on with the token.
     pub fn seal(
@@ -100,7 +106,12 @@ impl Sealer {
         began: UnixTime,
         now: UnixTime,
     ) -> Option<String> {
-        let content = Content::of(signed, began, now).write()?;
+        // A session that goes on keeps its id, a new one gets its own.
+        let id = match signed.session() {
+            Some(times) => times.id,
+            None => SessionId::fresh()?,
+        };
+        let content = Content::of(signed, id, began, now).write()?;
         let value = self.keys.first()?.seal(bound, content)?;
         (value.len() <= MAX_VALUE).then_some(value)
     }
@@ -187,16 +198,14 @@ impl Sealer {
         let idle_end = seen.plus(self.idle.map_or(i64::MAX, seconds));
         let ends = self.end(began).min(idle_end);
         let times = SessionTimes {
+            id: content.id()?,
             began,
             seen,
             ends,
             old_key: at > 0,
         };
-        Some(Signed::unsealed(
-            Arc::clone(issuer),
-            content.claims()?,
-            times,
-        ))
+        let (claims, kid) = content.grant()?;
+        Some(Signed::unsealed(Arc::clone(issuer), claims, kid, times))
     }
 
     /// Whether the session is alive; and if so, whether its cookie is to be renewed: a quarter of the idle time is over, or its key is old.
@@ -301,7 +310,7 @@ impl KeyType for OutputLength {
 const MAX_VALUE: usize = 3800;
 
 /// The version of the format.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of a key's public name.
 const ID_LEN: usize = 4;

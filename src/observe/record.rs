@@ -271,6 +271,10 @@ impl Record {
             viewer: claims.map(|claims| &*claims.viewer),
             tenant: claims.and_then(|claims| claims.tenant.as_deref()),
             token_id: claims.and_then(|claims| claims.token_id.as_deref()),
+            session: self
+                .viewer
+                .as_ref()
+                .and_then(|viewer| viewer.signed.session_id()),
             resource: self.resource.as_deref(),
             granted: claims
                 .filter(|_| held)

@@ -1,9 +1,11 @@
-//! What a session cookie holds, as compact JSON: a verified grant and two times.
+//! What a session cookie holds, as compact JSON: a verified grant, the session's id and two times.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::gate::{
+    id::SessionId,
     origin::Origin,
     request::UnixTime,
     resource::{Resource, Scopes},
@@ -16,6 +18,10 @@ use crate::gate::{
 pub(super) struct Content {
     #[serde(rename = "i")]
     pub(super) issuer: Box<str>,
+    #[serde(rename = "d")]
+    id: String,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    kid: Option<Box<str>>,
     #[serde(rename = "b")]
     began: i64,
     #[serde(rename = "s")]
@@ -43,7 +49,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn of(signed: &Signed, began: UnixTime, seen: UnixTime) -> Self {
+    pub(super) fn of(signed: &Signed, id: SessionId, began: UnixTime, seen: UnixTime) -> Self {
         let Claims {
             viewer,
             tenant,
@@ -58,6 +64,8 @@ impl Content {
         } = signed.claims();
         Self {
             issuer: (*signed.issuer().name).into(),
+            id: URL_SAFE_NO_PAD.encode(id.to_bytes()),
+            kid: signed.kid().map(Into::into),
             began: began.0,
             seen: seen.0,
             viewer: viewer.clone(),
@@ -86,13 +94,19 @@ impl Content {
         (UnixTime(self.began), UnixTime(self.seen))
     }
 
-    /// The grant; `None` where a part does not read back as what was sealed (never "without that part": an origin that is lost would widen it).
-    pub(super) fn claims(self) -> Option<Claims> {
+    /// Which session it is.
+    pub(super) fn id(&self) -> Option<SessionId> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.id).ok()?;
+        Some(SessionId::of_bytes(bytes.try_into().ok()?))
+    }
+
+    /// The grant, and the `kid` of the key that vouches for it; `None` where a part does not read back as what was sealed (never "without that part": an origin that is lost would widen it).
+    pub(super) fn grant(self) -> Option<(Claims, Option<Box<str>>)> {
         let origin = match self.origin {
             None => None,
             Some(text) => Some(Origin::parse(&text)?),
         };
-        Some(Claims {
+        let claims = Claims {
             viewer: self.viewer,
             tenant: self.tenant,
             token_id: self.token_id,
@@ -107,6 +121,7 @@ impl Content {
             issued_at: self.issued_at.map(UnixTime),
             not_before: self.not_before.map(UnixTime),
             expires: UnixTime(self.expires),
-        })
+        };
+        Some((claims, self.kid))
     }
 }

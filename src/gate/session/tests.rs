@@ -86,7 +86,7 @@ fn refuses_what_is_not_ours() {
     let mut other_issuer = testing::issuer("HS256");
     other_issuer.name = Arc::from("other");
     let mut version = URL_SAFE_NO_PAD.decode(&value).unwrap();
-    version[0] = 2;
+    version[0] = 1;
     let version = URL_SAFE_NO_PAD.encode(version);
     let cut = value.get(..value.len() - 4).unwrap();
     let table: [Case<'_>; 7] = [
@@ -107,7 +107,7 @@ fn refuses_what_is_not_ours() {
         ),
         (&value, &ours, "reports", &[], "no issuer"),
         (cut, &ours, "reports", &issuers(), "cut"),
-        (&version, &ours, "reports", &issuers(), "another version"),
+        (&version, &ours, "reports", &issuers(), "an earlier version"),
         (&"A".repeat(3801), &ours, "reports", &issuers(), "too long"),
     ];
     for (value, sealer, site, issuers, what) in table {
@@ -240,6 +240,35 @@ fn a_renewed_session_keeps_its_beginning() {
 }
 
 #[test]
+fn a_session_keeps_its_id_and_the_key_that_vouches_for_it() {
+    let sealer = sealer(&[&[7; 32]]);
+    let claims = testing::signed("v", None).claims().clone();
+    let token = Signed::assert(Arc::new(testing::issuer("HS256")), claims, Some("k1"));
+    assert_eq!((token.session_id(), token.kid()), (None, Some("k1")));
+    let open = |value: &str, now| {
+        let opened = sealer.open(value, "s", &issuers(), now, &NoCache);
+        opened.ok().unwrap().signed
+    };
+    let [one, another] = [(); 2].map(|()| sealer.seal("s", &token, NOW, NOW).unwrap());
+    let first = open(&one, NOW);
+    assert_ne!(first.session_id(), open(&another, NOW).session_id());
+    let later = NOW.plus(1000);
+    let renewed = sealer.renew("s", &first, later).unwrap();
+    let ticket = sealer.ticket("s", &first, serde_json::Map::new(), later.plus(60), later);
+    let ticket = sealer
+        .open_ticket(&ticket.unwrap(), "s", &issuers(), later, &NoCache)
+        .ok()
+        .unwrap()
+        .signed;
+    // What a ticket opens is the same session, too.
+    let reopened = sealer.seal("s", &ticket, NOW, later).unwrap();
+    for signed in [&open(&renewed, later), &ticket, &open(&reopened, later)] {
+        assert_eq!(signed.session_id(), first.session_id());
+        assert_eq!(signed.kid(), Some("k1"));
+    }
+}
+
+#[test]
 fn refuses_bad_secrets() {
     let lifetime = Duration::from_hours(8);
     assert!(Sealer::new(&[], lifetime, None).is_err());
@@ -278,7 +307,7 @@ fn the_origin_that_narrows_a_frame_survives_the_seal() {
     ] {
         let mut claims = testing::signed("v", None).claims().clone();
         claims.origin = Some(Origin::parse(text).unwrap());
-        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims);
+        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
         let value = sealer.seal("s", &signed, NOW, NOW).unwrap();
         let opened = sealer.open(&value, "s", &issuers(), NOW, &NoCache);
         let origin = opened.ok().unwrap().signed.claims().origin.clone();
@@ -291,7 +320,7 @@ fn a_grant_too_large_for_a_cookie_is_not_sealed() {
     let sealer = sealer(&[&[7; 32]]);
     let mut claims = testing::signed("v", None).claims().clone();
     claims.params.insert("list".into(), vec!["x"; 1000].into());
-    let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims);
+    let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
     assert_eq!(sealer.seal("s", &signed, NOW, NOW), None);
 }
 
@@ -313,7 +342,7 @@ proptest! {
         let mut claims = testing::signed("v", None).claims().clone();
         claims.params.insert("n".into(), number.into());
         claims.viewer = viewer.into();
-        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims);
+        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
         let value = sealer.seal("s", &signed, NOW, NOW).unwrap();
         let opened = sealer.open(&value, "s", &issuers(), NOW, &NoCache).ok().unwrap();
         prop_assert_eq!(&opened.signed.claims().params, &signed.claims().params);

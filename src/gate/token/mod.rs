@@ -24,7 +24,7 @@ pub use sign::Signer;
 
 use keys::KeyRing;
 
-use super::{refusal::Refusal, request::UnixTime};
+use super::{id::SessionId, refusal::Refusal, request::UnixTime};
 
 /// Text that claims to be a token; nobody has looked at it. No `Debug`, no `Display`: it must not end in a log.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -124,8 +124,16 @@ pub(in crate::gate) enum CredentialKind<'a> {
 pub struct Signed {
     issuer: Arc<Issuer>,
     claims: Claims,
-    proof: Option<Proof>,
+    voucher: Voucher,
     session: Option<SessionTimes>,
+}
+
+/// What vouches for claims.
+enum Voucher {
+    /// A signature.
+    Signature(Proof),
+    /// A seal of ours, or a test; with the `kid` of the key that verified the token which was sealed.
+    Seal(Option<Box<str>>),
 }
 
 /// By which key of which ring a token was verified.
@@ -134,15 +142,30 @@ struct Proof {
     ring: u64,
 }
 
-impl fmt::Debug for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Proof").field(&self.key.kid()).finish()
+impl Voucher {
+    fn kid(&self) -> Option<&str> {
+        match self {
+            Self::Signature(proof) => proof.key.kid(),
+            Self::Seal(kid) => kid.as_deref(),
+        }
     }
 }
 
-/// The times of a session, as sealed.
+impl fmt::Debug for Voucher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Signature(_) => "Signature",
+            Self::Seal(_) => "Seal",
+        };
+        f.debug_tuple(name).field(&self.kid()).finish()
+    }
+}
+
+/// Which session it is, and its times, as sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::gate) struct SessionTimes {
+    /// Its id.
+    pub(in crate::gate) id: SessionId,
     /// When its first page was loaded.
     pub(in crate::gate) began: UnixTime,
     /// When its cookie was sealed.
@@ -154,13 +177,13 @@ pub(in crate::gate) struct SessionTimes {
 }
 
 impl Signed {
-    /// Authentic by other means than a key.
+    /// Authentic by other means than a key; `kid` names the key that vouched for it.
     #[cfg(test)]
-    pub(in crate::gate) fn assert(issuer: Arc<Issuer>, claims: Claims) -> Self {
+    pub(in crate::gate) fn assert(issuer: Arc<Issuer>, claims: Claims, kid: Option<&str>) -> Self {
         Self {
             issuer,
             claims,
-            proof: None,
+            voucher: Voucher::Seal(kid.map(Into::into)),
             session: None,
         }
     }
@@ -169,7 +192,7 @@ impl Signed {
         Self {
             issuer,
             claims,
-            proof: Some(proof),
+            voucher: Voucher::Signature(proof),
             session: None,
         }
     }
@@ -177,12 +200,13 @@ impl Signed {
     pub(in crate::gate) fn unsealed(
         issuer: Arc<Issuer>,
         claims: Claims,
+        kid: Option<Box<str>>,
         times: SessionTimes,
     ) -> Self {
         Self {
             issuer,
             claims,
-            proof: None,
+            voucher: Voucher::Seal(kid),
             session: Some(times),
         }
     }
@@ -199,14 +223,19 @@ impl Signed {
         self.issuer.same(&other.issuer) && self.claims.grants_as(&other.claims)
     }
 
-    /// The `kid` of the key that verified it; `None` for a session, and for a key that has none.
-    pub fn kid(&self) -> Option<&str> {
-        self.proof.as_ref()?.key.kid()
-    }
-
     /// When the session began that it was sealed in; `None` for a token.
     pub fn session_began(&self) -> Option<UnixTime> {
         self.session.map(|times| times.began)
+    }
+
+    /// The session that it was sealed in; `None` for a token.
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.session.map(|times| times.id)
+    }
+
+    /// The `kid` of the key that verified the token, also where it opened a session; `None` for a key without.
+    pub fn kid(&self) -> Option<&str> {
+        self.voucher.kid()
     }
 
     /// What was signed.
@@ -295,7 +324,10 @@ pub fn prove(
     let digest = TokenDigest::with(CredentialKind::Token, issuers, &rings, raw.expose());
     if let Some(known) = cache.get(&digest) {
         // The digest says as much already; a cache that answers wrongly must not widen what a site accepts.
-        let proof = known.proof.as_ref().filter(|_| known.session.is_none());
+        let proof = match &known.voucher {
+            Voucher::Signature(proof) => Some(proof).filter(|_| known.session.is_none()),
+            Voucher::Seal(_) => None,
+        };
         let mut accepted = issuers.iter().zip(&rings);
         let ours = proof.is_some_and(|proof| {
             accepted
@@ -321,8 +353,9 @@ type Rings = SmallVec<[Guard<Arc<KeyRing>>; 2]>;
 /// `token_invalid` (the key is not good yet, or no longer), `token_expired`, `token_not_yet_valid`, `token_lifetime`.
 pub fn current(signed: &Signed, now: UnixTime) -> Result<(), Refusal> {
     let (claims, issuer) = (&signed.claims, &signed.issuer);
-    let proof = signed.proof.as_ref();
-    if proof.is_some_and(|proof| !proof.key.validity().covers(now)) {
+    if let Voucher::Signature(proof) = &signed.voucher
+        && !proof.key.validity().covers(now)
+    {
         return Err(Refusal::TokenInvalid);
     }
     let leeway = seconds(issuer.leeway);

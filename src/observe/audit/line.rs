@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::{
     gate::{
+        id::SessionId,
         param::{Mode, ParamSpec},
         refusal::Refusal,
         resource::Resource,
@@ -54,6 +55,8 @@ pub(in crate::observe) struct Line<'a> {
     pub(in crate::observe) viewer: Option<&'a str>,
     pub(in crate::observe) tenant: Option<&'a str>,
     pub(in crate::observe) token_id: Option<&'a str>,
+    /// The session that the viewer was recognised by.
+    pub(in crate::observe) session: Option<SessionId>,
     /// The resource that was asked for; else those that the viewer holds.
     pub(in crate::observe) resource: Option<&'a str>,
     pub(in crate::observe) granted: &'a [Resource],
@@ -90,6 +93,14 @@ impl Line<'_> {
         json.text(b",\"viewer\":", self.viewer);
         json.text(b",\"tenant\":", self.tenant);
         json.text(b",\"token_id\":", self.token_id);
+        match self.session {
+            None => json.raw(b",\"session\":null"),
+            Some(session) => {
+                json.raw(b",\"session\":\"");
+                json.raw(&session.hex());
+                json.raw(b"\"");
+            }
+        }
         self.write_resource(&mut json);
         json.text(b",\"action\":", self.action);
         json.text(b",\"outcome\":", Some(self.outcome.label()));

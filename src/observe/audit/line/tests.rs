@@ -13,6 +13,7 @@ fn line() -> Line<'static> {
         viewer: Some("viewer-7"),
         tenant: Some("acme"),
         token_id: Some("b1c"),
+        session: SessionId::parse("000000000000000000000000000000ab"),
         resource: Some("report:q3"),
         granted: &[],
         action: Some("view"),
@@ -56,7 +57,7 @@ fn a_record_has_every_field_of_the_contract() {
     let found = read(&line());
     let expected = json!({
         "time": "2025-11-24T16:00:00.042Z", "request_id": "00000000000000000000000000001234", "site": "reports",
-        "route": "/reports/{id}", "viewer": "viewer-7", "tenant": "acme", "token_id": "b1c", "resource": "report:q3",
+        "route": "/reports/{id}", "viewer": "viewer-7", "tenant": "acme", "token_id": "b1c", "session": "000000000000000000000000000000ab", "resource": "report:q3",
         "action": "view", "outcome": "allowed", "code": null, "detail": null, "status": 200, "bytes": 10240,
         "duration_ms": 12.034, "client": "192.0.2.7", "origin": "https://app.example.com", "locked": []
     });
