@@ -14,6 +14,7 @@ pub mod query;
 pub mod refusal;
 pub mod request;
 pub mod resource;
+pub mod revocation;
 pub mod route;
 pub mod session;
 pub mod site;

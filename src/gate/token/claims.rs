@@ -127,7 +127,8 @@ fn viewer(payload: &Map<String, Value>, default: Option<&str>) -> Result<Box<str
     named.or_else(|| default.map(Into::into)).ok_or(INVALID)
 }
 
-fn is_word(text: &str) -> bool {
+/// Not blank, at most 256 characters, none of them a control character: what a viewer, tenant or token id can be.
+pub(in crate::gate) fn is_word(text: &str) -> bool {
     !text.trim().is_empty()
         && text.chars().count() <= MAX_CHARS
         && !text.chars().any(char::is_control)
