@@ -24,7 +24,7 @@ fn grant() -> Arc<Signed> {
         audience: None,
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys,
+        keys: keys.into(),
         claims: ClaimNames::default(),
         generation: 1,
     })];

@@ -30,7 +30,7 @@ use http::{Method, StatusCode};
 use support::Bench;
 
 /// Name → labels, as product.md has them (process_* apart).
-const CONTRACT: [(&str, &str, &[&str]); 26] = [
+const CONTRACT: [(&str, &str, &[&str]); 27] = [
     ("audit_records_total", "counter", &["result"]),
     ("build_info", "gauge", &["version"]),
     ("certificate_expiry_timestamp_seconds", "gauge", &["name"]),
@@ -55,6 +55,7 @@ const CONTRACT: [(&str, &str, &[&str]); 26] = [
         "counter",
         &["method", "route", "site", "status"],
     ),
+    ("revocations", "gauge", &[]),
     ("tls_handshakes_total", "counter", &["result"]),
     (
         "token_verifications_total",
@@ -102,6 +103,7 @@ fn busy() -> Bench {
         limit_keys: Some(Box::new(|| {
             vec![("reports".into(), LimitScope::Viewer, 12)]
         })),
+        revocations: Some(Box::new(|| 2)),
         upstreams: Some(Box::new(|| {
             vec![
                 ("reports".into(), true),

@@ -11,9 +11,10 @@ use crate::{
     gate::{
         credential::Beside,
         param::Grant,
-        policy::{self, Denial, Permit, Via, Viewer},
+        policy::{self, Checks, Denial, Permit, Via, Viewer},
         refusal::Refusal,
-        request::RequestView,
+        request::{RequestView, UnixTime},
+        revocation::Revocations,
         route::{Access, Action, RouteMatch},
         token::NoCache,
     },
@@ -24,6 +25,7 @@ use crate::{
         client_addr::Client,
         clock::Clock,
         plan::{self, SitePlan},
+        revocations::peek,
     },
 };
 
@@ -241,8 +243,11 @@ fn decide(
             form: None,
             path: matched.path_token(),
         },
-        snapshot.sessions.as_deref(),
-        &NoCache,
+        &Checks {
+            cache: &NoCache,
+            revocations: &revocations(snapshot, view.now, story),
+            sealer: snapshot.sessions.as_deref(),
+        },
     )?;
     if let Some(viewer) = &viewer {
         recognised(viewer, story);
@@ -256,6 +261,24 @@ fn decide(
     parameters(&permit, story);
     let way = way(snapshot, plan, adapter, &permit, &view, &matched, story)?;
     Ok((permit, way))
+}
+
+/// What the log of revocations holds, as far as there is one that we may read.
+fn revocations(snapshot: &Snapshot, now: UnixTime, story: &mut String) -> Revocations {
+    let Some(file) = snapshot.revocations.file.as_ref() else {
+        return Revocations::new();
+    };
+    match file.try_exists() {
+        Ok(false) => Revocations::new(),
+        Ok(true) | Err(_) => peek(file, now).unwrap_or_else(|error| {
+            tell(
+                story,
+                "revocations",
+                &format!("are not looked at: {}", super::run::runtime(&error)),
+            );
+            Revocations::new()
+        }),
+    }
 }
 
 /// Who the viewer is.

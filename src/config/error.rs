@@ -37,8 +37,8 @@ impl std::error::Error for ConfigError {}
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// A file that could not be read at all.
-    pub(super) fn unreadable(file: &Path, problem: String) -> Self {
+    /// What is wrong with a file as a whole.
+    pub fn of_file(file: &Path, problem: String) -> Self {
         Self(vec![ConfigError {
             file: file.into(),
             line: 0,

@@ -21,8 +21,8 @@ pub use raw::schema;
 pub use secret::Secret;
 pub use spec::{
     AdapterSpec, AdminSpec, AuditOutput, AuditSpec, CookieMode, IdentitySource, IssuerEntry,
-    KeyInfo, KeySource, ListenSpec, LogSpec, SiteEntry, Snapshot, TlsFiles, UpstreamSpec,
-    UpstreamTls,
+    KeyInfo, KeySource, ListenSpec, LogSpec, RevocationsSpec, SiteEntry, Snapshot, TlsFiles,
+    UpstreamSpec, UpstreamTls,
 };
 pub use stamp::FileStamp;
 
@@ -38,7 +38,7 @@ impl Snapshot {
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let stamp = FileStamp::now(path);
         let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigErrors::unreadable(path, format!("cannot be read: {error}")))?;
+            .map_err(|error| ConfigErrors::of_file(path, format!("cannot be read: {error}")))?;
         let base = path.parent().unwrap_or_else(|| Path::new(""));
         let mut snapshot = Self::compile(&text, path, base, &|name| std::env::var(name).ok())?;
         snapshot.files.push(stamp);

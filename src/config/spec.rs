@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub audit: AuditSpec,
     /// The log.
     pub log: LogSpec,
+    /// Where revocations are kept.
+    pub revocations: RevocationsSpec,
     /// What seals sessions; present where a site has sessions.
     pub sessions: Option<Arc<Sealer>>,
     /// Token verifications remembered at once.
@@ -249,6 +251,15 @@ pub enum AuditOutput {
     Off,
     /// Standard output.
     Stdout,
+}
+
+/// Where revocations are kept, and how many.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevocationsSpec {
+    /// The log; `None`: in memory alone.
+    pub file: Option<PathBuf>,
+    /// The most that may be in force at once.
+    pub max: usize,
 }
 
 /// The log.

@@ -11,6 +11,7 @@ use super::{
     param::{Granted, Mode, Value},
     refusal::Refusal,
     request::{RequestView, UnixTime},
+    revocation::Revocations,
     route::{Access, Route, RouteMatch},
     session::Sealer,
     site::Site,
@@ -81,6 +82,16 @@ pub struct Viewer {
     pub signed: Arc<Signed>,
     /// By which credential.
     pub via: Via,
+}
+
+/// What a credential is checked with.
+pub struct Checks<'a, C> {
+    /// Remembered verifications.
+    pub cache: &'a C,
+    /// What was granted and is denied all the same.
+    pub revocations: &'a Revocations,
+    /// What opens sessions; `None`: there are none.
+    pub sealer: Option<&'a Sealer>,
 }
 
 /// By which credential a viewer was recognised.
@@ -161,7 +172,9 @@ impl Permit {
     }
 }
 
-/// Recognises the viewer of a request: credential, signature, times. On public routes nobody is looked for.
+/// Recognises the viewer of a request: credential, signature, times, revocation. On public routes nobody is looked for.
+///
+/// Only signatures and seals are remembered: times and revocations are looked at on every request.
 ///
 /// A token in the path is part of a page's address and outlives itself there: once it is past its `exp`, a live session that grants exactly the same
 /// stands in for it. (A session that grants anything else does not: the request follows its token.)
@@ -169,43 +182,58 @@ impl Permit {
 /// `beside` are tokens that stood in the body or the path, where the route has a place for them.
 ///
 /// # Errors
-/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_missing` where
-/// the route needs a viewer.
+/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_revoked`;
+/// `token_missing` where the route needs a viewer.
 pub fn recognise<'a>(
     site: &Site,
     route: &Route,
     req: &RequestView<'a>,
     beside: Beside<'a>,
-    sealer: Option<&Sealer>,
-    cache: &impl VerificationCache,
+    checks: &Checks<'_, impl VerificationCache>,
 ) -> Result<Option<Viewer>, Denial> {
     match route.access {
         Access::Deny => return Err(Refusal::RouteDenied.into()),
         Access::Public => return Ok(None),
         Access::Viewer => {}
     }
+    let Checks {
+        cache,
+        revocations,
+        sealer,
+    } = *checks;
     let sealer = sealer.filter(|_| site.sessions);
-    match credential::extract(&site.places, req, beside)? {
-        None => Err(Refusal::TokenMissing.into()),
-        Some(Credential::Token(found)) => {
-            let viewer = by_token(site, &found, req.now, sealer, cache);
-            match viewer {
-                Err(Unrecognised::Expired(expired)) if found.in_path => {
-                    let session = sealer.zip(credential::session(req.headers)?);
-                    let stands_in = session.and_then(|(sealer, value)| {
-                        by_session(site, value, req.now, sealer, cache).ok()
-                    });
-                    let same = stands_in.filter(|viewer| viewer.signed.grants_as(&expired));
-                    same.map(Some).ok_or_else(|| Refusal::TokenExpired.into())
-                }
-                Err(why) => Err(why.into()),
-                Ok(viewer) => Ok(Some(viewer)),
+    let viewer = match credential::extract(&site.places, req, beside)? {
+        None => return Err(Refusal::TokenMissing.into()),
+        Some(Credential::Token(found)) => match by_token(site, &found, req.now, sealer, cache) {
+            Err(Unrecognised::Expired(expired)) if found.in_path => {
+                in_force(&expired, revocations, req.now)?;
+                let session = sealer.zip(credential::session(req.headers)?);
+                let stands_in = session.and_then(|(sealer, value)| {
+                    by_session(site, value, req.now, sealer, cache).ok()
+                });
+                let same = stands_in.filter(|viewer| viewer.signed.grants_as(&expired));
+                same.ok_or(Refusal::TokenExpired)?
             }
-        }
+            Err(why) => return Err(why.into()),
+            Ok(viewer) => viewer,
+        },
         Some(Credential::Session(value)) => {
             let sealer = sealer.ok_or(Refusal::TokenMissing)?;
-            Ok(Some(by_session(site, value, req.now, sealer, cache)?))
+            by_session(site, value, req.now, sealer, cache)?
         }
+    };
+    in_force(&viewer.signed, revocations, req.now)?;
+    Ok(Some(viewer))
+}
+
+/// Nothing revokes this grant. The auditor learns what does.
+fn in_force(signed: &Signed, revocations: &Revocations, now: UnixTime) -> Result<(), Denial> {
+    match revocations.find(signed, now) {
+        None => Ok(()),
+        Some(id) => Err(Denial::because(
+            Refusal::TokenRevoked,
+            format!("revocation {id}"),
+        )),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     exchange::Knowledge,
     keys::Keychain,
     plan::{self, SitePlan},
+    revocations::Ledger,
     tls::TlsError,
     upstream::Target,
 };
@@ -73,6 +74,8 @@ pub struct App {
     pub knowledge: Knowledge,
     /// Keys that are fetched.
     pub keys: Keychain,
+    /// What was granted and is denied all the same.
+    pub revocations: Arc<Ledger>,
     /// Metrics and audit trail.
     pub observer: Arc<Observer>,
     /// The clock.
@@ -199,6 +202,7 @@ impl App {
         observer: Arc<Observer>,
         ids: RequestIds,
         clock: Clock,
+        revocations: Ledger,
     ) -> Result<Self, BuildError> {
         let registry = Registry::with_real_clock();
         let cache = MokaCache::new(snapshot.cache_entries, move || clock.now());
@@ -213,6 +217,7 @@ impl App {
             cache,
             knowledge: Knowledge::default(),
             keys,
+            revocations: Arc::new(revocations),
             observer,
             clock,
         })

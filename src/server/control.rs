@@ -94,7 +94,8 @@ impl Steering {
 
     /// Lets the metrics read what others keep.
     pub fn connect_metrics(&self, metrics: &Metrics, transport: &Arc<TransportMetrics>) {
-        let (cache, issuers, sites, limits) = (
+        let (cache, issuers, sites, limits, revoked) = (
+            Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
@@ -113,6 +114,9 @@ impl Steering {
             handshakes: Some(Box::new(move || shaken.handshakes())),
             issuers: Some(Box::new(move || issuer_keys(&issuers))),
             limit_keys: Some(Box::new(move || limits.limit_keys())),
+            revocations: Some(Box::new(move || {
+                u64::try_from(revoked.revocations.index().len()).unwrap_or(u64::MAX)
+            })),
             upstreams: Some(Box::new(move || {
                 let generation = sites.current();
                 generation
@@ -172,6 +176,7 @@ fn warn_of_restart(old: &Snapshot, new: &Snapshot) {
         (old.audit != new.audit, "audit"),
         (old.cache_entries != new.cache_entries, "cache"),
         (old.log != new.log, "log"),
+        (old.revocations != new.revocations, "revocations"),
     ] {
         if changed {
             tracing::warn!(key, "a change here takes effect at the next start");

@@ -31,7 +31,7 @@ use crate::{
     gate::{
         credential::Beside,
         limit::Admitted,
-        policy::{self, Permit, Viewer},
+        policy::{self, Checks, Permit, Viewer},
         refusal::Refusal,
         request::UnixTime,
         route::{Access, Action, Route},
@@ -204,11 +204,12 @@ impl Gateway {
         route: &Route,
         beside: Beside<'_>,
     ) -> Result<Option<Viewer>, Failure> {
-        let sealer = scene.generation.snapshot.sessions.as_deref();
-        let judge = || {
-            let cache = self.front.before(&self.app.cache);
-            policy::recognise(scene.site, route, scene.view, beside, sealer, &cache)
+        let checks = Checks {
+            cache: &self.front.before(&self.app.cache),
+            revocations: self.app.revocations.index(),
+            sealer: scene.generation.snapshot.sessions.as_deref(),
         };
+        let judge = || policy::recognise(scene.site, route, scene.view, beside, &checks);
         let verdict = match judge() {
             Err(denial) if !denial.unknown_kid.is_empty() => {
                 if self.app.keys.fresher(&denial.unknown_kid).await {

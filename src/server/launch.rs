@@ -17,6 +17,7 @@ use super::{
     clock::Clock,
     control::Steering,
     handler::Gateway,
+    revocations::{Ledger, LedgerError},
     steward,
 };
 use crate::{
@@ -54,6 +55,9 @@ pub enum LaunchError {
     /// No randomness.
     #[error("randomness")]
     Random(#[from] NoRandom),
+    /// The revocations.
+    #[error("cannot use the revocation log")]
+    Revocations(#[from] LedgerError),
     /// The public side.
     #[error("cannot start")]
     Start(#[from] StartError),
@@ -87,6 +91,7 @@ pub struct Farewell {
 /// Nothing runs if any part fails.
 pub fn launch(snapshot: Snapshot, file: Option<&Path>) -> Result<Launched, LaunchError> {
     let clock = Clock::system();
+    let ledger = Ledger::open(&snapshot.revocations, clock.now())?;
     let metrics = Arc::new(Metrics::new()?);
     let audit = Audit::open(&audit_settings(&snapshot.audit), metrics.audit())
         .map_err(LaunchError::Audit)?;
@@ -100,7 +105,8 @@ pub fn launch(snapshot: Snapshot, file: Option<&Path>) -> Result<Launched, Launc
         .and_then(|admin| admin.token.as_ref())
         .map(|secret| AdminToken::new(secret.expose()));
     let listen = snapshot.listen.clone();
-    let app = Arc::new(App::new(snapshot, observer, RequestIds::new()?, clock)?);
+    let ids = RequestIds::new()?;
+    let app = Arc::new(App::new(snapshot, observer, ids, clock, ledger)?);
     let maker = Arc::clone(&app);
     let running = super::start(Transport::new(listen), move |_| {
         Gateway::new(Arc::clone(&maker))

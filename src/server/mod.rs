@@ -25,6 +25,7 @@ mod pool;
 mod refuse;
 mod reply;
 mod respond;
+pub mod revocations;
 mod scene;
 mod serve;
 mod session;

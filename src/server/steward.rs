@@ -68,6 +68,7 @@ async fn keep_house(steering: &Steering, stopped: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
         }
         steering.app().sweep();
+        tidy(steering).await;
         let now: Vec<FileStamp> = seen.iter().map(FileStamp::again).collect();
         if now != seen {
             // Outcome and faults are logged and counted there. What is faulty is tried again once it changes.
@@ -140,6 +141,18 @@ async fn hang_ups(steering: &Steering, stopped: watch::Receiver<bool>) {
             heard = signals.recv() => if heard.is_none() { return },
         }
         let _result = steering.reload_now();
+    }
+}
+
+/// Revocations that are over are forgotten; that may wait for the disk, so it does not happen here.
+async fn tidy(steering: &Steering) {
+    let (ledger, now) = (
+        Arc::clone(&steering.app().revocations),
+        steering.app().clock.now(),
+    );
+    let tidied = tokio::task::spawn_blocking(move || ledger.tidy(now)).await;
+    if let Err(error) = tidied {
+        tracing::error!(%error, "revocations could not be tidied");
     }
 }
 

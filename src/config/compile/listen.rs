@@ -1,8 +1,8 @@
-//! `[listen]`, `[admin]`, `[audit]`, `[log]`.
+//! `[listen]`, `[admin]`, `[audit]`, `[revocations]`, `[log]`.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use ipnet::IpNet;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::{Reported, context::At, tls};
 use crate::config::{
     raw,
-    spec::{AdminSpec, AuditOutput, AuditSpec, ListenSpec, LogSpec},
+    spec::{AdminSpec, AuditOutput, AuditSpec, ListenSpec, LogSpec, RevocationsSpec},
     units::Size,
 };
 
@@ -99,7 +99,12 @@ pub(super) fn audit(raw: &raw::Audit, at: &At<'_>) -> Option<AuditSpec> {
     let output = match raw.output.as_str() {
         "stdout" => AuditOutput::Stdout,
         "off" => AuditOutput::Off,
-        path => audit_file(path, &at.key("output"))?,
+        "" => {
+            at.key("output")
+                .report("is \"stdout\", \"off\", or the path of a file");
+            return None;
+        }
+        path => AuditOutput::File(own_file(Path::new(path), &at.key("output"))?),
     };
     if raw.required && output == AuditOutput::Off {
         at.key("required")
@@ -116,6 +121,21 @@ pub(super) fn audit(raw: &raw::Audit, at: &At<'_>) -> Option<AuditSpec> {
         values: raw.values,
         required: raw.required,
         buffer,
+    })
+}
+
+/// `[revocations]`.
+pub(super) fn revocations(raw: &raw::Revocations, at: &At<'_>) -> Option<RevocationsSpec> {
+    if raw.max == 0 {
+        at.key("max").report("must be at least 1");
+    }
+    let file = match &raw.file {
+        None => None,
+        Some(path) => Some(own_file(path, &at.key("file"))?),
+    };
+    Some(RevocationsSpec {
+        file,
+        max: usize::try_from(raw.max).unwrap_or(usize::MAX),
     })
 }
 
@@ -159,22 +179,21 @@ fn proxies(texts: &[String], at: &At<'_>) -> Vec<IpNet> {
     texts.iter().enumerate().filter_map(network).collect()
 }
 
-fn audit_file(path: &str, at: &At<'_>) -> Option<AuditOutput> {
-    if path.is_empty() {
-        at.report("is \"stdout\", \"off\", or the path of a file");
-        return None;
-    }
-    let file = at.resolve(Path::new(path));
+/// A file that we write, in a folder that exists.
+fn own_file(path: &Path, at: &At<'_>) -> Option<PathBuf> {
+    let file = at.resolve(path);
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+    if path.as_os_str().is_empty() || file.is_dir() || folder.is_some_and(|folder| !folder.is_dir())
+    {
         at.report(format!(
-            "`{path}` cannot be a file: its folder does not exist, or it is a folder itself"
+            "`{}` cannot be a file: its folder does not exist, or it is a folder itself",
+            path.display()
         ));
         return None;
     }
-    Some(AuditOutput::File(file))
+    Some(file)
 }
 
 const SHORTEST_TOKEN: usize = 16;

@@ -31,6 +31,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
     let listen = listen::listen(raw.listen.as_ref(), &root.key("listen"));
     let admin = listen::admin(raw.admin.as_ref(), &root.key("admin"), raw.listen.as_ref());
     let audit = listen::audit(&raw.audit, &root.key("audit"));
+    let revocations = listen::revocations(&raw.revocations, &root.key("revocations"));
     let sessions = session::sealer(raw.session.as_ref(), &root.key("session"));
     let issuers = issuer::issuers(&raw.issuer, &root.key("issuer"));
     let sites = site::sites(
@@ -50,6 +51,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         admin: admin.ok()?,
         audit: audit?,
         log: listen::log(&raw.log),
+        revocations: revocations?,
         sessions: sessions.ok()?,
         cache_entries: raw.cache.verifications,
         files: context.files(),

@@ -46,6 +46,8 @@ pub struct Config {
     pub session: Option<Session>,
     /// Bounds of what is remembered.
     pub cache: Cache,
+    /// Revocations: whose access ended before its time.
+    pub revocations: Revocations,
     /// Issuers, by name: whoever signs viewer tokens.
     pub issuer: BTreeMap<String, Issuer>,
     /// Sites, by name: one public host (or host and path prefix) in front of one upstream.
@@ -125,7 +127,7 @@ pub struct Tls {
 pub struct Admin {
     /// `IP:port` to listen on.
     pub address: String,
-    /// Bearer token for everything that writes; without one, writing is off.
+    /// Bearer token for everything that writes, and for the list of revocations; without one, both are off.
     pub token: Option<SecretSource>,
     /// Listen on an address that is not loopback although there is no token. Whoever reaches the address reads metrics and the redacted
     /// policy, with a token set or not: it guards writing alone.
@@ -242,6 +244,25 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             verifications: 100_000,
+        }
+    }
+}
+
+/// Revocations: whose access ended before its time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Revocations {
+    /// File that they are kept in, so that a restart forgets none. Without it they are kept in memory alone.
+    pub file: Option<PathBuf>,
+    /// Revocations in force at once; beyond that, none is made.
+    pub max: u32,
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self {
+            file: None,
+            max: 1_000_000,
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Sources {
     pub issuers: Option<Source<Vec<IssuerKeys>>>,
     /// Keys in the tables of the limits.
     pub limit_keys: Option<Source<Vec<LimitKeys>>>,
+    /// Revocations in force.
+    pub revocations: Option<Source<u64>>,
     /// Whether each site's upstream could be reached the last time it was tried.
     pub upstreams: Option<Source<Vec<Reachable>>>,
 }
@@ -102,6 +104,7 @@ struct Families {
     key_fetches: Family,
     keys_fetched: Family,
     limit_keys: Family,
+    revocations: Family,
     upstream_up: Family,
 }
 
@@ -159,6 +162,7 @@ impl Pulled {
                 "Keys in the table of a limit.",
                 &["site", "scope"],
             )?,
+            revocations: Family::gauge("revocations", "Revocations in force.", &[])?,
             upstream_up: Family::gauge(
                 "upstream_up",
                 "Whether the upstream of a site could be reached when last tried.",
@@ -228,7 +232,7 @@ impl Pulled {
         ]
     }
 
-    fn sources(&self) -> [MetricFamily; 7] {
+    fn sources(&self) -> [MetricFamily; 8] {
         let of = &self.families;
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = sources
@@ -247,6 +251,7 @@ impl Pulled {
             .as_ref()
             .map(|read| read())
             .unwrap_or_default();
+        let revocations = sources.revocations.as_ref().map_or(0, |read| read());
         let upstreams = sources
             .upstreams
             .as_ref()
@@ -279,6 +284,7 @@ impl Pulled {
                     })
                     .collect(),
             ),
+            one(&of.revocations, revocations),
             of.upstream_up.with(
                 upstreams
                     .iter()
@@ -303,6 +309,7 @@ impl Collector for Pulled {
             key_fetches,
             keys_fetched,
             limit_keys,
+            revocations,
             upstream_up,
         } = &self.families;
         [
@@ -317,6 +324,7 @@ impl Collector for Pulled {
             key_fetches,
             keys_fetched,
             limit_keys,
+            revocations,
             upstream_up,
         ]
         .map(|family| &family.desc)
