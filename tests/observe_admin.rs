@@ -21,7 +21,7 @@ use std::{
 };
 
 use embedgate::{
-    admin::{AdminState, AdminToken, Control, serve},
+    admin::{AdminState, AdminToken, Control, NotRevoked, serve},
     cli::healthcheck,
     observe::audit::Audit,
 };
@@ -56,6 +56,18 @@ impl Control for Gateway {
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.reloads.store(true, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn revocations(&self, _after: Option<&str>, _most: usize) -> Option<serde_json::Value> {
+        Some(serde_json::json!({}))
+    }
+
+    async fn revoke(&self, _wanted: &[u8]) -> Result<serde_json::Value, NotRevoked> {
+        Ok(serde_json::json!({}))
+    }
+
+    async fn unrevoke(&self, _id: &str) -> Result<bool, String> {
+        Ok(true)
     }
 }
 

@@ -1,11 +1,16 @@
-//! The admin listener: metrics, health, the policy in force, reload. Loopback by default; writing needs a bearer token.
+//! The admin listener: metrics, health, the policy in force, reload, revocations. Loopback by default; writing needs a bearer token.
 
 mod guard;
 mod reply;
+mod revocations;
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, future::Future, net::SocketAddr, sync::Arc, time::Duration,
+};
 
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
@@ -36,6 +41,35 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Everything that is wrong with it.
     fn reload(&self) -> impl Future<Output = Result<(), Vec<String>>> + Send;
+
+    /// The revocations in force after one of them, oldest first, at most so many; `None` where `after` is not the id of one.
+    fn revocations(&self, after: Option<&str>, most: usize) -> Option<serde_json::Value>;
+
+    /// Makes the revocation that a request's body asks for; the answer shows it. It is on the disk by then, where there is a log.
+    ///
+    /// # Errors
+    /// It is not made, or not as durable as it should be.
+    fn revoke(
+        &self,
+        wanted: &[u8],
+    ) -> impl Future<Output = Result<serde_json::Value, NotRevoked>> + Send;
+
+    /// Takes a revocation back; whether there was one.
+    ///
+    /// # Errors
+    /// Why it stays.
+    fn unrevoke(&self, id: &str) -> impl Future<Output = Result<bool, String>> + Send;
+}
+
+/// Why a revocation was not made as asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NotRevoked {
+    /// It cannot be understood, or would deny nobody.
+    Bad(String),
+    /// There are as many as there may be.
+    Full(String),
+    /// It is in force, but could not be written: a restart forgets it.
+    Volatile(String),
 }
 
 /// What the admin listener works with.
@@ -118,7 +152,7 @@ async fn connection<C: Control>(
 ) {
     let service = service_fn(|request| {
         let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(answer(&state, &request).await) }
+        async move { Ok::<_, Infallible>(answer(&state, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -140,25 +174,21 @@ async fn connection<C: Control>(
     drop(slot);
 }
 
-async fn answer<C: Control>(state: &AdminState<C>, request: &Request<Incoming>) -> Reply {
-    let reply = respond(
-        state,
-        request.method(),
-        request.uri().path(),
-        request.headers(),
-    )
-    .await;
+async fn answer<C: Control>(state: &AdminState<C>, request: Request<Incoming>) -> Reply {
+    let reply = respond(state, request).await;
     reply.unwrap_or_else(Problem::reply)
 }
 
-async fn respond<C: Control>(
-    state: &AdminState<C>,
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<Reply, Problem> {
+async fn respond<C, B>(state: &AdminState<C>, request: Request<B>) -> Result<Reply, Problem>
+where
+    C: Control,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let (method, headers) = (&head.method, &head.headers);
     guard::host(state.address, headers)?;
-    match path {
+    match head.uri.path() {
         "/livez" => {
             read(method).map(|()| reply::json(StatusCode::OK, &json!({ "status": "alive" })))
         }
@@ -169,12 +199,24 @@ async fn respond<C: Control>(
             guard::writer(state.token.as_ref(), headers)?;
             reload(&state.control).await
         }
+        "/v1/revocations" => {
+            only(method, &[Method::GET, Method::POST])?;
+            // Reading needs the token, too: it names viewers.
+            guard::writer(state.token.as_ref(), headers)?;
+            if *method == Method::GET {
+                return revocations::list(&state.control, head.uri.query());
+            }
+            revocations::make(&state.control, body).await
+        }
         "/v1/sites" => read(method).map(|()| reply::json(StatusCode::OK, &state.control.sites())),
-        _ => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "There is nothing here.",
-        )),
+        path => match path.strip_prefix("/v1/revocations/") {
+            Some(id) => {
+                only(method, &[Method::DELETE])?;
+                guard::writer(state.token.as_ref(), headers)?;
+                revocations::take_back(&state.control, id).await
+            }
+            None => Err(reply::nothing_here()),
+        },
     }
 }
 

@@ -61,6 +61,18 @@ impl Problem {
     }
 }
 
+/// Nothing is at this address.
+pub(super) fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+}
+
+/// Done, and nothing to say.
+pub(super) fn empty() -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::new()));
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
 pub(super) fn json(status: StatusCode, body: &Value) -> Reply {
     with_type(status, "application/json", body.to_string())
 }

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
-use http::HeaderValue;
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 
 use super::*;
@@ -30,6 +30,26 @@ impl Control for Gateway {
             Err(vec!["edge.toml:3: site.x.hosts: missing".into()])
         }
     }
+
+    fn revocations(&self, after: Option<&str>, most: usize) -> Option<Value> {
+        (after != Some("bad")).then(|| json!({ "after": after, "most": most }))
+    }
+
+    async fn revoke(&self, wanted: &[u8]) -> Result<Value, NotRevoked> {
+        match wanted {
+            b"bad" => Err(NotRevoked::Bad("not so".into())),
+            b"full" => Err(NotRevoked::Full("2 are enough".into())),
+            b"disk" => Err(NotRevoked::Volatile("no space".into())),
+            _ => Ok(json!({ "id": "7" })),
+        }
+    }
+
+    async fn unrevoke(&self, id: &str) -> Result<bool, String> {
+        match id {
+            "disk" => Err("no space".into()),
+            id => Ok(id == "7"),
+        }
+    }
 }
 
 fn state(ready: bool, token: Option<&str>) -> AdminState<Gateway> {
@@ -47,7 +67,20 @@ async fn ask(
     path: &str,
     fields: &[(&'static str, &str)],
 ) -> (StatusCode, HeaderMap, String) {
-    let mut headers = HeaderMap::new();
+    send(state, method, path, fields, "").await
+}
+
+async fn send(
+    state: &AdminState<Gateway>,
+    method: Method,
+    path: &str,
+    fields: &[(&'static str, &str)],
+    body: &str,
+) -> (StatusCode, HeaderMap, String) {
+    let mut request = Request::new(Full::new(Bytes::from(body.to_owned())));
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().unwrap();
+    let headers = request.headers_mut();
     for (name, value) in fields {
         headers.append(
             http::HeaderName::from_static(name),
@@ -57,9 +90,7 @@ async fn ask(
     headers
         .entry(header::HOST)
         .or_insert(HeaderValue::from_static("localhost:9901"));
-    let reply = respond(state, &method, path, &headers)
-        .await
-        .unwrap_or_else(Problem::reply);
+    let reply = respond(state, request).await.unwrap_or_else(Problem::reply);
     let (head, body) = reply.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (
@@ -234,4 +265,94 @@ async fn a_rebound_name_is_not_answered_on_loopback() {
         .0,
         200
     );
+}
+
+const TOKEN: &[(&str, &str)] = &[("authorization", "Bearer secret")];
+
+#[tokio::test]
+async fn revocations_are_neither_listed_nor_made_without_the_token() {
+    let (off, on) = (state(true, None), state(true, Some("secret")));
+    for (method, path) in [
+        (Method::GET, "/v1/revocations"),
+        (Method::POST, "/v1/revocations"),
+        (Method::DELETE, "/v1/revocations/7"),
+    ] {
+        let without = ask(&off, method.clone(), path, TOKEN).await.0;
+        assert_eq!(without, 403, "{method}");
+        for fields in [&[][..], &[("authorization", "Bearer wrong")]] {
+            let status = ask(&on, method.clone(), path, fields).await.0;
+            assert_eq!(status, 401, "{method} {fields:?}");
+        }
+        let good = ask(&on, method.clone(), path, TOKEN).await.0;
+        assert!(good.is_success(), "{method}: {good}");
+    }
+    for (method, path) in [
+        (Method::PUT, "/v1/revocations"),
+        (Method::DELETE, "/v1/revocations"),
+        (Method::GET, "/v1/revocations/7"),
+    ] {
+        assert_eq!(
+            ask(&on, method.clone(), path, TOKEN).await.0,
+            405,
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_outcome_of_a_revocation_has_its_status() {
+    let state = state(true, Some("secret"));
+    for (body, status, code) in [
+        ("{}", 201, ""),
+        ("bad", 400, "revocation_invalid"),
+        ("full", 507, "revocations_full"),
+        ("disk", 503, "revocation_unwritten"),
+        (&*"x".repeat(20_000), 413, "body_too_large"),
+    ] {
+        let (found, headers, text) =
+            send(&state, Method::POST, "/v1/revocations", TOKEN, body).await;
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(found, status, "{text}");
+        assert_eq!(answer["code"].as_str().unwrap_or_default(), code, "{text}");
+        let place = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
+        let made = (status == 201).then_some(&b"/v1/revocations/7"[..]);
+        assert_eq!(place, made, "{text}");
+    }
+    for (id, status) in [
+        ("7", 204),
+        ("8", 404),
+        ("", 404),
+        ("7/x", 404),
+        ("disk", 503),
+    ] {
+        let path = format!("/v1/revocations/{id}");
+        assert_eq!(
+            ask(&state, Method::DELETE, &path, TOKEN).await.0,
+            status,
+            "{id}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages() {
+    let state = state(true, Some("secret"));
+    for (query, wanted) in [
+        ("", Some(json!({ "after": null, "most": 1000 }))),
+        ("?limit=5&after=7", Some(json!({ "after": "7", "most": 5 }))),
+        ("?limit=0", None),
+        ("?limit=10001", None),
+        ("?limit=-1", None),
+        ("?after=bad", None),
+        ("?viewer=7", None),
+        ("?limit", None),
+    ] {
+        let path = format!("/v1/revocations{query}");
+        let (status, _, text) = ask(&state, Method::GET, &path, TOKEN).await;
+        let found: Value = serde_json::from_str(&text).unwrap();
+        match wanted {
+            Some(wanted) => assert_eq!((status.as_u16(), found), (200, wanted), "{query}"),
+            None => assert_eq!(found["code"], "revocation_invalid", "{query}"),
+        }
+    }
 }

@@ -8,9 +8,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{app::App, counters::TransportMetrics, tls::Tls};
+use super::{app::App, counters::TransportMetrics, revocations::steer, tls::Tls};
 use crate::{
-    admin::Control,
+    admin::{Control, NotRevoked},
     config::{AdapterSpec, FileStamp, IssuerEntry, ListenSpec, SiteEntry, Snapshot},
     gate::{limit::Quota, param::Mode, route::Access},
     observe::metrics::{CacheFigures, ConfigFacts, IssuerKeys, Metrics, Sources},
@@ -223,6 +223,18 @@ impl Control for Arc<Steering> {
 
     async fn reload(&self) -> Result<(), Vec<String>> {
         self.reload_now()
+    }
+
+    fn revocations(&self, after: Option<&str>, most: usize) -> Option<Value> {
+        steer::list(&self.app, after, most)
+    }
+
+    async fn revoke(&self, wanted: &[u8]) -> Result<Value, NotRevoked> {
+        steer::revoke(&self.app, wanted).await
+    }
+
+    async fn unrevoke(&self, id: &str) -> Result<bool, String> {
+        steer::unrevoke(&self.app, id).await
     }
 }
 

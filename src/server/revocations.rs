@@ -5,6 +5,7 @@
 //! disk, then no longer in force. Whatever else learns of revocations (other gateways) calls the same functions.
 
 mod log;
+pub(super) mod steer;
 
 use std::{
     io,

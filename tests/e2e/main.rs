@@ -17,6 +17,7 @@ mod metabase;
 #[path = "../support/keys.rs"]
 mod pairs;
 mod reload;
+mod revocation;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

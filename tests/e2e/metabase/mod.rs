@@ -28,7 +28,7 @@ mod public_rows;
 mod public_setup;
 mod renewal;
 mod review;
-mod setup;
+pub(crate) mod setup;
 mod signed;
 mod surface;
 mod tiles;
