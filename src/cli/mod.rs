@@ -1,9 +1,11 @@
 //! The command line: what can be asked for, and the exit code of each answer.
 
+mod admin;
 mod check;
 mod demo;
 mod explain;
 pub mod healthcheck;
+mod revoke;
 mod run;
 mod schema;
 mod token;
@@ -59,6 +61,23 @@ pub enum Command {
         after_help = "Example:\n  embedgate healthcheck --config /etc/embedgate/embedgate.toml"
     )]
     Healthcheck(HealthcheckArgs),
+    /// End access before its time: of a viewer, a tenant, a token, an issuer, a key or a session. The running gateway denies it from the next request on.
+    #[command(
+        after_help = "Examples:\n  embedgate revoke --config embedgate.toml --viewer viewer-7 --reason 'left the company'\n  \
+                            embedgate revoke --config embedgate.toml --viewer viewer-7 --tenant acme --reason 'moved' --until 2026-01-31T12:00:00Z\n  \
+                            embedgate revoke --config embedgate.toml --kid 2025-10 --reason 'the key leaked'\n\n\
+                            Prints the revocation: its id, its end, the subject, the reason. Exit 1 if it is not in force, or a restart would forget it\n\
+                            although there is a `revocations.file`; 64 if it names no one subject; 78 if the configuration has no [admin] with a token."
+    )]
+    Revoke(RevokeArgs),
+    /// List the revocations in force: id, end, subject, reason.
+    #[command(after_help = "Example:\n  embedgate revocations --config embedgate.toml")]
+    Revocations(RevocationsArgs),
+    /// Take a revocation back.
+    #[command(
+        after_help = "Example:\n  embedgate unrevoke --config embedgate.toml 00692480007d1f3c5ab9e24f60c8d713"
+    )]
+    Unrevoke(UnrevokeArgs),
 }
 
 /// `embedgate demo`.
@@ -161,6 +180,56 @@ pub struct HealthcheckArgs {
     pub config: PathBuf,
 }
 
+/// `embedgate revoke`.
+#[derive(Args, Debug)]
+pub struct RevokeArgs {
+    /// The configuration of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The viewer (`sub`); --tenant and --issuer narrow it.
+    #[arg(long, value_name = "V")]
+    pub viewer: Option<String>,
+    /// The tenant; --issuer narrows it.
+    #[arg(long, value_name = "T")]
+    pub tenant: Option<String>,
+    /// The issuer, by its name in the configuration.
+    #[arg(long, value_name = "I")]
+    pub issuer: Option<String>,
+    /// One token (`jti`) and the sessions that it opened.
+    #[arg(long, value_name = "J")]
+    pub jti: Option<String>,
+    /// One key (`kid`): every token that it signed, every session that they opened.
+    #[arg(long, value_name = "K")]
+    pub kid: Option<String>,
+    /// One session, by its id in the audit trail.
+    #[arg(long, value_name = "S")]
+    pub session: Option<String>,
+    /// Why; nobody but you sees it.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Until when, as 2026-01-31T12:00:00Z or seconds since 1970. As long as anything signed before can live unless given; an issuer or a key for good.
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+}
+
+/// `embedgate revocations`.
+#[derive(Args, Debug)]
+pub struct RevocationsArgs {
+    /// The configuration of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `embedgate unrevoke`.
+#[derive(Args, Debug)]
+pub struct UnrevokeArgs {
+    /// The configuration of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The revocation's id.
+    pub id: String,
+}
+
 /// Why a subcommand did not succeed; it decides the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -205,9 +274,12 @@ fn dispatch(command: &Command) -> ExitCode {
         Command::Demo(args) => finish(demo::run(args)),
         Command::Explain(args) => finish(explain::run(args)),
         Command::Healthcheck(args) => healthcheck::run(&args.config),
+        Command::Revocations(args) => finish(revoke::list(&args.config)),
+        Command::Revoke(args) => finish(revoke::revoke(args)),
         Command::Run(args) => finish(run::run(args)),
         Command::Schema => finish(schema::run()),
         Command::Token(args) => finish(token::run(args)),
+        Command::Unrevoke(args) => finish(revoke::unrevoke(args)),
     }
 }
 

@@ -18,6 +18,7 @@ mod metabase;
 mod pairs;
 mod reload;
 mod revocation;
+mod revocation_crash;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
