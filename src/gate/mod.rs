@@ -17,5 +17,6 @@ pub mod resource;
 pub mod revocation;
 pub mod route;
 pub mod session;
+pub mod single_use;
 pub mod site;
 pub mod token;
