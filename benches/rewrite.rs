@@ -196,6 +196,7 @@ fn responses(c: &mut Criterion) {
         directive: HeaderValue::from_static("frame-ancestors https://app.example.com"),
         cors: None,
         credentials: false,
+        tells_address: false,
     };
     let api: &[(&str, &str)] = &[
         ("content-type", "application/json"),

@@ -19,6 +19,7 @@ use crate::gate::{
     policy::{Denial, Permit},
     refusal::Refusal,
     request::{RequestView, UnixTime},
+    resource::Resource,
     route::{Route, RouteMatch},
     session::Sealer,
 };
@@ -68,8 +69,6 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The refusal that the audit trail records, where it is one in the words of the BI server.
     pub refusal: Option<Refusal>,
-    /// Whether it opens (or renews) the viewer's session.
-    pub session: bool,
 }
 
 impl Answer {
@@ -86,7 +85,6 @@ impl Answer {
             headers,
             body,
             refusal: None,
-            session: false,
         }
     }
 }
@@ -223,6 +221,27 @@ impl Adapter {
             Self::Generic => Ok(None),
             Self::Metabase(metabase) => metabase.wants(permit, matched),
             Self::Superset(superset) => Ok(superset.wants(permit)?.map(Want::SupersetDashboard)),
+        }
+    }
+
+    /// Whether the body says what a request is about, where its head does not.
+    pub fn is_told_by_body(&self, route: &Route) -> bool {
+        match self {
+            Self::Generic | Self::Superset(_) => false,
+            Self::Metabase(_) => Metabase::is_told_by_body(route),
+        }
+    }
+
+    /// What a request is about, as far as anybody can tell: of several sessions, those that grant it come first. `body` is there only where
+    /// [`Self::is_told_by_body`] says so.
+    pub fn about(&self, matched: &RouteMatch<'_, '_>, body: Option<&[u8]>) -> Option<Resource> {
+        match self {
+            Self::Generic | Self::Superset(_) => {
+                let rule = matched.route.resource.as_ref()?;
+                let id = rule.id(&matched.captures).ok()?;
+                Some(Resource::new(&rule.kind, &id))
+            }
+            Self::Metabase(_) => Metabase::about(matched, body),
         }
     }
 

@@ -242,6 +242,8 @@ fn decide(
         Beside {
             form: None,
             path: matched.path_token(),
+            opens: matched.route.earns_session || arrival::loads_page(view.method, view.headers),
+            about: Some(&|| adapter.about(&matched, None)),
         },
         &Checks {
             cache: &NoCache,
@@ -253,6 +255,10 @@ fn decide(
         recognised(viewer, story);
     }
     let permit = policy::decide(site, &matched, viewer, &view)?;
+    if permit.burning().is_some() {
+        let what = "the token opens this page and is used up by it; one that was used before is refused (401 token_replayed)";
+        tell(story, "single use", what);
+    }
     tell(
         story,
         "permitted",

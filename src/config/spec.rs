@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub sessions: Option<Arc<Sealer>>,
     /// Token verifications remembered at once.
     pub cache_entries: u64,
+    /// Used tokens remembered at once.
+    pub single_use_entries: usize,
     /// The files that were read, as they were just before: the configuration itself, secrets, keys and certificates.
     pub files: Vec<FileStamp>,
     /// The key path of every `danger_` key that is set.

@@ -1,11 +1,11 @@
 //! Where the credential stands; two different ones are refused.
 
-use http::{
-    HeaderMap, HeaderName,
-    header::{AUTHORIZATION, COOKIE},
-};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
-use super::{query::Pair, refusal::Refusal, request::RequestView, token::RawToken};
+use super::{
+    query::Pair, refusal::Refusal, request::RequestView, resource::Resource, session::Jar,
+    token::RawToken,
+};
 
 /// The places of a site in which a viewer token may stand.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct Places {
 
 /// What a request brings as proof of its viewer. No `Debug`: it is a secret.
 pub enum Credential<'a> {
-    /// A sealed session cookie (the value).
-    Session(&'a str),
+    /// Sealed session cookies, at least one.
+    Sessions(Jar<'a>),
     /// A viewer token; it wins over a session.
     Token(Found<'a>),
 }
@@ -36,16 +36,20 @@ pub struct Found<'a> {
     pub in_path: bool,
 }
 
-/// Tokens that stand where the route says, beside the site's [`Places`].
+/// What is known of a request beside its head and the site's [`Places`].
 #[derive(Clone, Copy, Default)]
 pub struct Beside<'a> {
-    /// In the body.
+    /// The token in the body, where the route has a place for one.
     pub form: Option<&'a str>,
-    /// In the path.
+    /// The token in the path, where the route has a place for one.
     pub path: Option<&'a str>,
+    /// Whether it loads a page, or is another that a token opens a session with.
+    pub opens: bool,
+    /// What it is about, as far as its head tells: asked only where several sessions would do.
+    pub about: Option<&'a dyn Fn() -> Option<Resource>>,
 }
 
-/// The session cookie's name.
+/// The session cookie's name; further ones of a browser have a tag after it (see [`Jar`]).
 pub const SESSION_COOKIE: &str = "__Host-embedgate";
 
 /// Finds the credential of a request.
@@ -61,7 +65,8 @@ pub fn extract<'a>(
     if let Some(found) = token(places, req.query.pairs(), req.headers, beside)? {
         return Ok(Some(Credential::Token(found)));
     }
-    Ok(session(req.headers)?.map(Credential::Session))
+    let jar = Jar::read(req.headers)?;
+    Ok((!jar.is_empty()).then_some(Credential::Sessions(jar)))
 }
 
 fn token<'a>(
@@ -94,23 +99,6 @@ fn token<'a>(
         in_query,
         in_path: beside.path == Some(text),
     }))
-}
-
-/// The value of `__Host-embedgate`, from all `Cookie` lines (RFC 6265 section 5.4; HTTP/2 may split them).
-pub(super) fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let mut only = Only::new(Refusal::SessionInvalid);
-    for line in headers.get_all(COOKIE) {
-        for cookie in line.as_bytes().split(|byte| *byte == b';') {
-            if let Some(value) = cookie
-                .trim_ascii_start()
-                .strip_prefix(SESSION_COOKIE.as_bytes())
-                .and_then(|rest| rest.strip_prefix(b"="))
-            {
-                only.offer(value.trim_ascii_end())?;
-            }
-        }
-    }
-    Ok(only.found)
 }
 
 /// The token of `Bearer <token>` (RFC 6750 section 2.1); other schemes are no credential of ours.

@@ -147,11 +147,14 @@ impl<C: Clock> Limits<C> {
             .map_err(|exceeded| Limited::of(Scope::Address, exceeded))
     }
 
-    /// Charges a permitted request. Public routes are charged to the site alone.
+    /// Charges a permitted request. Public routes are charged to the site alone. One whose token is still to be burnt is not let through, whoever forgot to ask.
     ///
     /// # Errors
     /// A limit is reached. What was charged before it stays charged (narrowest first: a greedy viewer cannot drain the tenant's quota).
     pub fn charge(&self, permit: Permit) -> Result<Admitted, Limited> {
+        if permit.burning().is_some() {
+            return Err(Limited::of(Scope::Viewer, Exceeded::Full));
+        }
         let taken = self.take(
             permit.site().index,
             permit.viewer().map(|viewer| &*viewer.signed),

@@ -17,6 +17,7 @@ pub mod resource;
 pub mod revocation;
 pub mod route;
 pub mod session;
+pub mod sharing;
 pub mod single_use;
 pub mod site;
 pub mod token;

@@ -10,6 +10,8 @@ mod frame;
 
 pub use frame::{Embedding, FramePolicy};
 
+pub(in crate::gate) use frame::own_referer;
+
 /// A web origin (RFC 6454): scheme, host, effective port. Never opaque.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Origin {

@@ -1,10 +1,16 @@
 //! The decision: credential, times, origin, resource, scope, parameters. What it permits is a [`Permit`].
 
+mod hint;
+mod sessions;
+
 use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
 use smallvec::SmallVec;
 
+pub use hint::{HINT, Hint, hint};
+
+use self::sessions::Sessions;
 use super::{
     credential::{self, Beside, Credential, Found},
     origin::Embedding,
@@ -13,7 +19,8 @@ use super::{
     request::{RequestView, UnixTime},
     revocation::Revocations,
     route::{Access, Route, RouteMatch},
-    session::Sealer,
+    session::{Jar, Sealer},
+    single_use::{Burn, Burning},
     site::Site,
     token::{self, Claims, Signed, Unproven, VerificationCache},
 };
@@ -82,6 +89,41 @@ pub struct Viewer {
     pub signed: Arc<Signed>,
     /// By which credential.
     pub via: Via,
+    aside: Aside,
+}
+
+/// What else is known of how a viewer was recognised.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    /// The token is to be burnt before the request may go on.
+    burn: bool,
+    /// The session by which the request goes on where the token was burnt before.
+    stand_in: Option<Box<Viewer>>,
+    /// What picked the session.
+    hint: Option<Hint>,
+    /// A token stands in the query, although the request goes on by a session.
+    in_query: bool,
+}
+
+impl Viewer {
+    /// A viewer by a credential.
+    pub fn new(signed: Arc<Signed>, via: Via) -> Self {
+        Self {
+            signed,
+            via,
+            aside: Aside::default(),
+        }
+    }
+
+    /// Whether a token stands in the query.
+    pub fn token_in_query(&self) -> bool {
+        self.aside.in_query || matches!(self.via, Via::Token { in_query: true })
+    }
+
+    /// What picked the session, where an address named it.
+    pub fn hint(&self) -> Option<Hint> {
+        self.aside.hint
+    }
 }
 
 /// What a credential is checked with.
@@ -166,6 +208,19 @@ impl Permit {
         }
     }
 
+    /// The token that must be burnt, and the answer given to [`settle`], before [`charge`](super::limit::Limits::charge) lets the request go on.
+    pub fn burning(&self) -> Option<Burning<'_>> {
+        let viewer = self.viewer.as_ref().filter(|viewer| viewer.aside.burn)?;
+        let claims = viewer.signed.claims();
+        Some(Burning {
+            issuer: &viewer.signed.issuer().name,
+            // Both were seen to be there; without them, nothing is older and nothing has another name.
+            token_id: claims.token_id.as_deref().unwrap_or_default(),
+            issued: claims.issued_at.unwrap_or(UnixTime(i64::MIN)),
+            until: viewer.signed.ends(),
+        })
+    }
+
     /// Framing and CORS of the response.
     pub fn embedding(&self) -> &Embedding {
         &self.embedding
@@ -179,7 +234,8 @@ impl Permit {
 /// A token in the path is part of a page's address and outlives itself there: once it is past its `exp`, a live session that grants exactly the same
 /// stands in for it. (A session that grants anything else does not: the request follows its token.)
 ///
-/// `beside` are tokens that stood in the body or the path, where the route has a place for them.
+/// Where a site's tokens hold only with the session that they opened ([`Sharing`](super::sharing::Sharing)), a request with a token goes on by that session; a page
+/// load may open one, with single use after the token was burnt.
 ///
 /// # Errors
 /// The refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_revoked`;
@@ -202,28 +258,44 @@ pub fn recognise<'a>(
         sealer,
     } = *checks;
     let sealer = sealer.filter(|_| site.sessions);
-    let viewer = match credential::extract(&site.places, req, beside)? {
+    let sessions = sealer.map(|sealer| Sessions {
+        site,
+        sealer,
+        req,
+        cache,
+        revocations,
+    });
+    let found = match credential::extract(&site.places, req, beside)? {
         None => return Err(Refusal::TokenMissing.into()),
-        Some(Credential::Token(found)) => match by_token(site, &found, req.now, sealer, cache) {
-            Err(Unrecognised::Expired(expired)) if found.in_path => {
-                in_force(&expired, revocations, req.now)?;
-                let session = sealer.zip(credential::session(req.headers)?);
-                let stands_in = session.and_then(|(sealer, value)| {
-                    by_session(site, value, req.now, sealer, cache).ok()
-                });
-                let same = stands_in.filter(|viewer| viewer.signed.grants_as(&expired));
-                same.ok_or(Refusal::TokenExpired)?
-            }
-            Err(why) => return Err(why.into()),
-            Ok(viewer) => viewer,
-        },
-        Some(Credential::Session(value)) => {
-            let sealer = sealer.ok_or(Refusal::TokenMissing)?;
-            by_session(site, value, req.now, sealer, cache)?
+        Some(Credential::Sessions(jar)) => {
+            let sessions = sessions.ok_or(Refusal::TokenMissing)?;
+            return sessions.choose(&jar, beside.about).map(Some);
         }
+        Some(Credential::Token(found)) => found,
     };
-    in_force(&viewer.signed, revocations, req.now)?;
-    Ok(Some(viewer))
+    match (by_token(site, &found, req.now, sealer, cache), sessions) {
+        (Err(Unrecognised::Expired(expired)), Some(sessions)) if found.in_path => {
+            in_force(&expired, revocations, req.now)?;
+            let jar = Jar::read(req.headers)?;
+            let stands_in = sessions.granting_as(&jar, &expired);
+            stands_in.map(Some).map_err(|denial| match denial.refusal {
+                Refusal::TokenRevoked => denial,
+                _ => Refusal::TokenExpired.into(),
+            })
+        }
+        (Err(why), _) => Err(why.into()),
+        (Ok(viewer), sessions) => {
+            in_force(&viewer.signed, revocations, req.now)?;
+            match sessions {
+                _ if !site.sharing.wants_session() => Ok(Some(viewer)),
+                Some(sessions) => sessions.beside(viewer, beside.opens).map(Some),
+                None => Err(Denial::because(
+                    Refusal::SessionInvalid,
+                    "tokens of this site need sessions, and there are none",
+                )),
+            }
+        }
+    }
 }
 
 /// Nothing revokes this grant. The auditor learns what does.
@@ -273,32 +345,14 @@ fn by_token(
         let opened =
             sealer.open_ticket(found.token.expose(), &site.name, &site.issuers, now, cache);
         let signed = opened.map_err(Unrecognised::Refused)?.signed;
-        return Ok(Viewer { signed, via });
+        return Ok(Viewer::new(signed, via));
     }
     let signed = token::prove(found.token, &site.issuers, cache).map_err(Unrecognised::Unproven)?;
     match token::current(&signed, now) {
         Err(Refusal::TokenExpired) => Err(Unrecognised::Expired(signed)),
         Err(why) => Err(Unrecognised::Refused(why)),
-        Ok(()) => Ok(Viewer { signed, via }),
+        Ok(()) => Ok(Viewer::new(signed, via)),
     }
-}
-
-fn by_session(
-    site: &Site,
-    value: &str,
-    now: UnixTime,
-    sealer: &Sealer,
-    cache: &impl VerificationCache,
-) -> Result<Viewer, Refusal> {
-    let opened = sealer.open(value, &site.name, &site.issuers, now, cache)?;
-    let via = Via::Session {
-        ends: opened.ends,
-        renew: opened.renew,
-    };
-    Ok(Viewer {
-        signed: opened.signed,
-        via,
-    })
 }
 
 /// Decides on a request whose viewer is known: origin and frame, resource, scope, parameters of the token.
@@ -327,6 +381,13 @@ pub fn decide(
         .judge(req, claims.is_some(), tenant, narrowed, top_level)?;
     embedding.credentials = route.from_ancestors;
     if let Some(viewer) = &viewer {
+        if site.sharing.origin {
+            let ancestors = route.from_ancestors;
+            site.frame.judge_shown(req, tenant, narrowed, ancestors)?;
+        }
+        embedding.tells_address = viewer.hint() == Some(Hint::Address)
+            && route.path_credential.is_none()
+            && !viewer.token_in_query();
         from_own_page(site, route, viewer, req, &embedding)?;
     }
     let (mut values, mut all) = (Vec::new(), SmallVec::new());
@@ -343,6 +404,38 @@ pub fn decide(
         all,
         embedding,
     })
+}
+
+/// Takes the answer to [`Permit::burning`]: the request goes on by its token, which now is burnt, or by the session that an earlier page load opened.
+///
+/// # Errors
+/// `token_replayed`; `overloaded` where nobody could remember the token; `csrf_denied`.
+pub fn settle(mut permit: Permit, burn: Burn, req: &RequestView<'_>) -> Result<Permit, Denial> {
+    let Some(viewer) = permit.viewer.as_mut().filter(|viewer| viewer.aside.burn) else {
+        return Ok(permit);
+    };
+    let stand_in = viewer.aside.stand_in.take();
+    match (burn, stand_in) {
+        (Burn::First, _) => viewer.aside.burn = false,
+        (Burn::Again, Some(session)) => {
+            from_own_page(
+                &permit.site,
+                &permit.route,
+                &session,
+                req,
+                &permit.embedding,
+            )?;
+            permit.viewer = Some(*session);
+        }
+        (Burn::Again, None) => return Err(Refusal::TokenReplayed.into()),
+        (Burn::Full, _) => {
+            return Err(Denial::because(
+                Refusal::Overloaded,
+                "no room to remember that the token was used",
+            ));
+        }
+    }
+    Ok(permit)
 }
 
 /// A session travels by itself with every request, so what changes state must come from the site's own pages; where the route says so, from a frame

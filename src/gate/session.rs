@@ -4,6 +4,8 @@
 //! A key seals at most 2^32 cookies safely (NIST SP 800-38D section 8.3: random nonces); rotate the secret well before.
 
 mod content;
+pub mod jar;
+mod tag;
 mod ticket;
 
 use std::{sync::Arc, time::Duration};
@@ -13,7 +15,13 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Salt},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ipnet::IpNet;
 use zeroize::Zeroizing;
+
+pub use self::{
+    jar::{Holding, Jar, Placing},
+    tag::GrantTag,
+};
 
 use self::content::Content;
 use super::{
@@ -21,7 +29,8 @@ use super::{
     refusal::Refusal,
     request::UnixTime,
     token::{
-        CredentialKind, Issuer, SessionTimes, Signed, TokenDigest, VerificationCache, seconds,
+        self, CredentialKind, Issuer, NoCache, RawToken, SessionTimes, Signed, TokenDigest,
+        VerificationCache, seconds,
     },
 };
 
@@ -46,6 +55,32 @@ pub struct Opened {
     pub ends: UnixTime,
     /// Whether the cookie should be sealed afresh (idle timer, or an earlier secret).
     pub renew: bool,
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Opening {
+    /// When.
+    pub began: UnixTime,
+    /// The client's network, where the session is to hold in no other.
+    pub network: Option<IpNet>,
+}
+
+impl From<UnixTime> for Opening {
+    fn from(began: UnixTime) -> Self {
+        Self {
+            began,
+            network: None,
+        }
+    }
+}
+
+/// A grant does not fit into a cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{size} bytes as a session cookie, where browsers keep {LONGEST_COOKIE}")]
+pub struct TooLarge {
+    /// What the cookie's value would be long, in bytes.
+    pub size: usize,
 }
 
 impl Sealer {
@@ -87,38 +122,98 @@ impl Sealer {
         seconds(self.lifetime).saturating_add(CLOCK_SKEW)
     }
 
-    /// Seals a grant for a site; the value of the cookie. `began` is when the session began (now, unless renewed).
-    /// `None` where the grant is too large for a cookie: such a viewer goes on with the token.
+    /// Seals a grant for a site; the value of the cookie. `opening` says when the session began: now, unless it is carried on.
+    ///
+    /// # Errors
+    /// The grant is too large for a cookie: such a viewer can only go on with the token.
     pub fn seal(
         &self,
         site: &str,
         signed: &Signed,
-        began: UnixTime,
+        opening: impl Into<Opening>,
         now: UnixTime,
-    ) -> Option<String> {
-        self.sealed(site, signed, began, now)
+    ) -> Result<String, TooLarge> {
+        self.sealed(site, signed, opening.into(), now)
     }
 
     fn sealed(
         &self,
         bound: &str,
         signed: &Signed,
-        began: UnixTime,
+        opening: Opening,
         now: UnixTime,
-    ) -> Option<String> {
+    ) -> Result<String, TooLarge> {
         // A session that goes on keeps its id, a new one gets its own.
         let id = match signed.session() {
-            Some(times) => times.id,
-            None => SessionId::fresh()?,
+            Some(times) => Some(times.id),
+            None => SessionId::fresh(),
         };
-        let content = Content::of(signed, id, began, now).write()?;
-        let value = self.keys.first()?.seal(bound, content)?;
-        (value.len() <= MAX_VALUE).then_some(value)
+        let content = id.and_then(|id| Content::of(signed, id, opening, now).write());
+        let key = self.keys.first();
+        // JSON of text and numbers can be written, and there is a key and randomness: else it is as if it did not fit.
+        let sealed = content.zip(key);
+        let value = sealed.and_then(|(content, key)| key.seal(bound, content));
+        match value {
+            Some(value) if value.len() <= LONGEST_COOKIE => Ok(value),
+            Some(value) => Err(TooLarge { size: value.len() }),
+            None => Err(TooLarge { size: usize::MAX }),
+        }
     }
 
-    /// Seals an opened session afresh: the same grant and beginning, seen now. `None` for a grant that is not of a session.
+    /// Seals an opened session afresh: the same grant, beginning and network, seen now. `None` for a grant that is not of a session, or grew too large.
     pub fn renew(&self, site: &str, signed: &Signed, now: UnixTime) -> Option<String> {
-        self.seal(site, signed, signed.session()?.began, now)
+        let times = signed.session()?;
+        let opening = Opening {
+            began: times.began,
+            network: times.network,
+        };
+        self.seal(site, signed, opening, now).ok()
+    }
+
+    /// Whether a token's grant fits into a session cookie. Nothing is said of a token that these issuers did not sign.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn fits(
+        &self,
+        token: &str,
+        issuers: &[Arc<Issuer>],
+        now: UnixTime,
+    ) -> Result<(), TooLarge> {
+        match token::signed(RawToken::new(token), issuers, &NoCache) {
+            Ok(signed) => self.seal("", &signed, now, now).map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// What a cookie of a request holds, for a site.
+    pub fn holding(
+        &self,
+        value: &str,
+        site: &str,
+        issuers: &[Arc<Issuer>],
+        now: UnixTime,
+        cache: &impl VerificationCache,
+    ) -> Holding {
+        match self.open(value, site, issuers, now, cache) {
+            Ok(opened) => match opened.signed.session() {
+                Some(times) => Holding::Alive(times.tag, times.began.0),
+                None => Holding::Nothing,
+            },
+            Err(Refusal::SessionExpired) => Holding::Over,
+            Err(_) if self.is_ours(value) => Holding::Other,
+            Err(_) => Holding::Nothing,
+        }
+    }
+
+    /// Whether a value says that one of our keys sealed it. Anybody can say so.
+    fn is_ours(&self, value: &str) -> bool {
+        let head = value.get(..HEAD_CHARS).unwrap_or_default();
+        let Ok(head) = URL_SAFE_NO_PAD.decode(head) else {
+            return false;
+        };
+        let id = head.strip_prefix(&[VERSION]);
+        id.is_some_and(|id| self.keys.iter().any(|key| id.starts_with(&key.id)))
     }
 
     /// Opens a cookie. Authenticity may be remembered; the times are judged on every request.
@@ -133,7 +228,7 @@ impl Sealer {
         now: UnixTime,
         cache: &impl VerificationCache,
     ) -> Result<Opened, Refusal> {
-        if value.len() > MAX_VALUE {
+        if value.len() > LONGEST_COOKIE {
             return Err(Refusal::SessionInvalid);
         }
         let digest = TokenDigest::of(
@@ -148,7 +243,7 @@ impl Sealer {
             Some(known) => (known, false),
             None => (
                 Arc::new(
-                    self.unseal(value, site, issuers)
+                    self.unseal(value, site, site, issuers)
                         .ok_or(Refusal::SessionInvalid)?,
                 ),
                 true,
@@ -181,7 +276,13 @@ impl Sealer {
         })
     }
 
-    fn unseal(&self, value: &str, bound: &str, issuers: &[Arc<Issuer>]) -> Option<Signed> {
+    fn unseal(
+        &self,
+        value: &str,
+        site: &str,
+        bound: &str,
+        issuers: &[Arc<Issuer>],
+    ) -> Option<Signed> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(value).ok()?);
         let (&version, rest) = bytes.split_first()?;
         let (id, rest) = rest.split_first_chunk::<ID_LEN>()?;
@@ -195,17 +296,22 @@ impl Sealer {
             .iter()
             .find(|issuer| *issuer.name == *content.issuer)?;
         let (began, seen) = content.times();
+        let network = content.network()?;
         let idle_end = seen.plus(self.idle.map_or(i64::MAX, seconds));
         let ends = self.end(began).min(idle_end);
+        let id = content.id()?;
+        let (claims, kid) = content.grant()?;
+        let grant = Signed::sealed(Arc::clone(issuer), claims, kid);
         let times = SessionTimes {
-            id: content.id()?,
+            id,
             began,
             seen,
             ends,
             old_key: at > 0,
+            network,
+            tag: GrantTag::of(site, &grant),
         };
-        let (claims, kid) = content.grant()?;
-        Some(Signed::unsealed(Arc::clone(issuer), claims, kid, times))
+        Some(grant.with_times(times))
     }
 
     /// Whether the session is alive; and if so, whether its cookie is to be renewed: a quarter of the idle time is over, or its key is old.
@@ -306,8 +412,11 @@ impl KeyType for OutputLength {
     }
 }
 
-/// The longest cookie value: with its name and attributes it stays below the 4096 bytes that browsers keep.
-const MAX_VALUE: usize = 3800;
+/// The longest cookie value, in bytes: with its name and attributes it stays below the 4096 that browsers keep.
+pub const LONGEST_COOKIE: usize = 3800;
+
+/// Characters of a cookie that hold its version and its key's public name: five bytes, and one more that completes the last character.
+const HEAD_CHARS: usize = 8;
 
 /// The version of the format.
 const VERSION: u8 = 2;

@@ -19,6 +19,7 @@ use crate::gate::{
     refusal::Refusal,
     route::{Access, Route},
     site::Site,
+    token::Signed,
 };
 
 /// The record of one request. Made when its head is there, told what happens, written when dropped; let it follow the response body
@@ -32,7 +33,7 @@ pub struct Record {
     verb: Verb,
     site: Option<(Arc<Site>, Arc<SiteMetrics>)>,
     route: Option<Arc<Route>>,
-    viewer: Option<Viewer>,
+    viewer: Option<(Arc<Signed>, Via)>,
     resource: Option<Box<str>>,
     action: Option<&'static str>,
     origin: Option<Box<str>>,
@@ -112,7 +113,7 @@ impl Record {
 
     /// Who asks, once that is proven; also of requests that are refused afterwards.
     pub fn viewer(&mut self, viewer: &Viewer) {
-        self.viewer = Some(viewer.clone());
+        self.viewer = Some((Arc::clone(&viewer.signed), viewer.via));
     }
 
     /// Keeps what was taken from the limits until the response is over.
@@ -130,9 +131,9 @@ impl Record {
         self.route.as_ref()
     }
 
-    /// The viewer, once known.
-    pub fn known_viewer(&self) -> Option<&Viewer> {
-        self.viewer.as_ref()
+    /// The viewer's grant, once known.
+    pub fn known_viewer(&self) -> Option<&Signed> {
+        self.viewer.as_ref().map(|(signed, _)| &**signed)
     }
 
     /// The resource that was asked for. Where none is named, the record names what the viewer holds.
@@ -241,9 +242,9 @@ impl Record {
         let shown = self
             .viewer
             .as_ref()
-            .filter(|viewer| matches!(viewer.via, Via::Token { .. }));
+            .filter(|(_, via)| matches!(via, Via::Token { .. }));
         if let Some(result) = judged.or_else(|| shown.map(|_| TokenResult::Valid)) {
-            site.token(shown.map(|viewer| &*viewer.signed.issuer().name), result);
+            site.token(shown.map(|(signed, _)| &*signed.issuer().name), result);
         }
     }
 
@@ -252,7 +253,7 @@ impl Record {
         if audit.is_off() {
             return;
         }
-        let claims = self.viewer.as_ref().map(|viewer| viewer.signed.claims());
+        let claims = self.known_viewer().map(Signed::claims);
         let params = self
             .site
             .as_ref()
@@ -274,7 +275,7 @@ impl Record {
             session: self
                 .viewer
                 .as_ref()
-                .and_then(|viewer| viewer.signed.session_id()),
+                .and_then(|(signed, _)| signed.session_id()),
             resource: self.resource.as_deref(),
             granted: claims
                 .filter(|_| held)

@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::{Bound, judge, location::Prefixes};
 use crate::gate::{
-    credential::SESSION_COOKIE,
     param::{Mode, Value},
     policy::Denial,
     query::fold,
     refusal::Refusal,
+    session::jar::is_session_cookie,
 };
 
 /// What a site does with the cookies of its upstream. embedgate's own never pass, in either direction.
@@ -30,7 +30,7 @@ impl CookiePolicy {
     fn passes(&self, name: &[u8]) -> bool {
         match self {
             Self::Strip => false,
-            Self::Frame { .. } if name.eq_ignore_ascii_case(SESSION_COOKIE.as_bytes()) => false,
+            Self::Frame { .. } if is_session_cookie(name) => false,
             Self::Frame { only: None, .. } => true,
             Self::Frame {
                 only: Some(names), ..

@@ -62,18 +62,20 @@ pub fn finish(
 
 /// What every response carries, our own refusals and redirects too: framing, referrer policy, no sniffing, CORS.
 ///
-/// `Referrer-Policy: strict-origin`: a page's URL may hold a token, its origin is all that the checks of origins need.
+/// `Referrer-Policy: strict-origin`: a page's URL may hold a token, its origin is all that the checks of origins need. A page whose address names a
+/// session and holds no token tells it to this site alone, so that what it asks for goes on by the same session.
 pub fn protect(headers: &mut HeaderMap, embedding: &Embedding) {
     csp::enforce(headers, &embedding.directive);
     let strictest = headers
         .get(header::REFERRER_POLICY)
         .is_some_and(|value| value == "no-referrer");
-    if !strictest {
-        headers.insert(
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("strict-origin"),
-        );
-    }
+    let policy = match (embedding.tells_address, strictest) {
+        (true, true) => "same-origin",
+        (true, false) => "strict-origin-when-cross-origin",
+        (false, true) => "no-referrer",
+        (false, false) => "strict-origin",
+    };
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static(policy));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

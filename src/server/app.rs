@@ -1,9 +1,10 @@
 //! What the workers share: the configuration in force, and what outlives it (limits, remembered verifications, the observers).
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -18,6 +19,7 @@ use super::{
     keys::Keychain,
     plan::{self, SitePlan},
     revocations::Ledger,
+    single_use::Ashes,
     tls::TlsError,
     upstream::Target,
 };
@@ -27,6 +29,7 @@ use crate::{
     gate::{
         limit::{Limits, Registry, Scope},
         origin::Origin,
+        session::{LONGEST_COOKIE, TooLarge},
         site::Site,
         token::MokaCache,
     },
@@ -70,6 +73,10 @@ pub struct App {
     draining: AtomicBool,
     /// Remembered verifications.
     pub cache: MokaCache,
+    /// Tokens that were used, at sites where each opens one page.
+    pub ashes: Ashes,
+    /// Issuers of whom it was said that they grant too much for a session.
+    oversized: Mutex<HashSet<Arc<str>>>,
     /// What was learnt of upstreams.
     pub knowledge: Knowledge,
     /// Keys that are fetched.
@@ -206,10 +213,13 @@ impl App {
     ) -> Result<Self, BuildError> {
         let registry = Registry::with_real_clock();
         let cache = MokaCache::new(snapshot.cache_entries, move || clock.now());
+        let ashes = Ashes::local(snapshot.single_use_entries, clock.now());
         let generation = Generation::build(snapshot, &registry, &observer)?;
         let keys = Keychain::default();
         keys.equip(&generation);
         Ok(Self {
+            ashes,
+            oversized: Mutex::default(),
             live: ArcSwap::from_pointee(generation),
             registry,
             ids,
@@ -239,6 +249,23 @@ impl App {
         self.live.store(Arc::clone(&generation));
         self.keys.equip(&generation);
         Ok(())
+    }
+
+    /// Says, once per issuer, that a grant was too large for a session.
+    pub fn warn_of_size(&self, issuer: &Arc<str>, site: &str, large: TooLarge) {
+        let mut told = self
+            .oversized
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.insert(Arc::clone(issuer)) {
+            tracing::warn!(
+                issuer = &**issuer,
+                site,
+                bytes = large.size,
+                limit = LONGEST_COOKIE,
+                "a grant is too large for a session cookie: its viewers have their tokens alone"
+            );
+        }
     }
 
     /// Begins the record of a request.

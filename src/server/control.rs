@@ -174,7 +174,11 @@ fn warn_of_restart(old: &Snapshot, new: &Snapshot) {
         ),
         (admin(old) != admin(new), "admin.address"),
         (old.audit != new.audit, "audit"),
-        (old.cache_entries != new.cache_entries, "cache"),
+        (
+            (old.cache_entries, old.single_use_entries)
+                != (new.cache_entries, new.single_use_entries),
+            "cache",
+        ),
         (old.log != new.log, "log"),
         (old.revocations != new.revocations, "revocations"),
     ] {
@@ -337,6 +341,8 @@ fn site(entry: &SiteEntry) -> Value {
         "frame_ancestors": site.frame.site.directive().to_str().unwrap_or_default(),
         "top_level": site.frame.top_level,
         "sessions": site.sessions,
+        "single_use": site.sharing.single_use,
+        "bind": { "session": site.sharing.session, "origin": site.sharing.origin, "network": site.sharing.network.is_some() },
         "params": params.collect::<serde_json::Map<_, _>>(),
         "limits": {
             "address": quota(&site.limits.address), "viewer": quota(&site.limits.viewer), "tenant": quota(&site.limits.tenant),

@@ -19,7 +19,7 @@ use super::{
     plan::{self, BodyUse},
     refuse, reply,
     scene::{Next, Payload, Scene, Send},
-    session,
+    session::{self, Owed},
     upstream::{Upstreams, Warrant},
     wire::head::Outgoing,
 };
@@ -33,8 +33,8 @@ use crate::{
         limit::Admitted,
         policy::{self, Checks, Permit, Viewer},
         refusal::Refusal,
-        request::UnixTime,
         route::{Access, Action, Route},
+        single_use::Burn,
         token::FrontCache,
     },
     observe::record::Record,
@@ -60,10 +60,19 @@ impl Service for Gateway {
         let asking = parts.headers.get(header::ORIGIN).cloned();
         let referer = parts.headers.get(header::REFERER).cloned();
         let head = parts.method == http::Method::HEAD;
+        let mut owed = Owed::default();
         let served = self
-            .serve(&generation, &mut parts, body, client, &mut record)
+            .serve(
+                &generation,
+                &mut parts,
+                body,
+                client,
+                &mut record,
+                &mut owed,
+            )
             .await;
-        let response = served.unwrap_or_else(|failure| {
+        let refused = served.is_err();
+        let mut response = served.unwrap_or_else(|failure| {
             refuse::response(
                 &failure,
                 &mut record,
@@ -74,6 +83,7 @@ impl Service for Gateway {
                 },
             )
         });
+        owed.pay(response.status(), refused, response.headers_mut());
         refuse::finished(response, record, head)
     }
 }
@@ -95,6 +105,7 @@ impl Gateway {
         body: Incoming,
         client: Client,
         record: &mut Record,
+        owed: &mut Owed,
     ) -> Result<Response<Body>, Failure> {
         if !self.app.observer.audit().ready() {
             return Err(Refusal::Overloaded.into());
@@ -119,12 +130,12 @@ impl Gateway {
                 view: &view,
                 arrival: &arrival,
             };
-            (self.decide(&scene, body, record).await?, here)
+            (self.decide(&scene, body, record, owed).await?, here)
         };
         match next {
             Next::Answer(answer) => Ok(answer),
             Next::Send(send) => {
-                self.send(generation, here, parts, *send, client, now, record)
+                self.send(generation, here, parts, *send, client, record)
                     .await
             }
         }
@@ -136,6 +147,7 @@ impl Gateway {
         scene: &Scene<'_>,
         body: Incoming,
         record: &mut Record,
+        owed: &mut Owed,
     ) -> Result<Next, Failure> {
         let Scene { site, view, .. } = *scene;
         let matched = match site.surface.find(view.method, view.path.as_str()) {
@@ -156,9 +168,14 @@ impl Gateway {
         let usage = scene.here.plan.body_use(matched.index);
         // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
         let (body, form) = scene.credential(&matched, usage, body).await?;
+        let page = route.earns_session || arrival::loads_page(view.method, view.headers);
+        let held = body.as_ref().ok().and_then(Payload::held);
+        let about = || scene.here.adapter.about(&matched, held);
         let beside = Beside {
             form: form.as_deref(),
             path: matched.path_token(),
+            opens: page,
+            about: Some(&about),
         };
         let viewer = self.recognise(scene, route, beside).await?;
         if let Some(viewer) = &viewer {
@@ -168,32 +185,28 @@ impl Gateway {
             record.resource(format!("{}:{}", rule.kind, rule.id(&matched.captures)?));
         }
         let permit = policy::decide(site, &matched, viewer, view)?;
+        let permit = self.settle(scene, permit, page, record, owed).await?;
         let admitted = scene.generation.limits.charge(permit)?;
         let payload = match body {
             Ok(payload) => payload,
             Err(body) => scene.payload(&matched, usage, body).await?,
         };
-        let page = route.earns_session || arrival::loads_page(view.method, view.headers);
-        if let Some(answer) = scene.at_once(&admitted, page) {
+        if let Some(answer) = scene.at_once(&admitted, page, owed) {
             return Ok(Next::Answer(answer));
         }
         let want = scene.here.adapter.wants(admitted.permit(), &matched)?;
         let known = self.learn(scene, &admitted, want.as_ref()).await?;
-        let held = match &payload {
-            Payload::Held(bytes) => Some(&**bytes),
-            Payload::Passing(_) => None,
-        };
         let plan = scene.here.adapter.plan(&Ask {
             permit: admitted.permit(),
             req: view,
             matched: &matched,
-            body: held,
+            body: payload.held(),
             known: known.as_ref(),
             sealer: scene.generation.snapshot.sessions.as_deref(),
         })?;
         match plan {
             Plan::Answer(answer) => Ok(Next::Answer(scene.answer(&admitted, *answer, record))),
-            Plan::Send(outbound) => scene.prepare(admitted, payload, outbound, page, record),
+            Plan::Send(outbound) => scene.prepare(admitted, payload, outbound, record),
         }
     }
 
@@ -223,6 +236,44 @@ impl Gateway {
         Ok(verdict?)
     }
 
+    /// Has the token burnt, where it opens one page, and works out the cookies that the answer owes its viewer.
+    async fn settle(
+        &self,
+        scene: &Scene<'_>,
+        permit: Permit,
+        page: bool,
+        record: &mut Record,
+        owed: &mut Owed,
+    ) -> Result<Permit, Failure> {
+        let Scene { site, view, .. } = *scene;
+        let sealer = scene.generation.snapshot.sessions.as_deref();
+        let cache = self.front.before(&self.app.cache);
+        let of = |permit: &Permit| Owed::of(permit, sealer, page, view, &cache);
+        *owed = of(&permit);
+        if let (Some(large), Some(viewer)) = (owed.too_large, permit.viewer()) {
+            let issuer = &viewer.signed.issuer().name;
+            self.app.warn_of_size(issuer, &site.name, large);
+            if site.sharing.wants_session() {
+                return Err(session::refused(large).into());
+            }
+        }
+        // Nothing is burnt for a session that cannot be given.
+        let Some(burning) = permit.burning() else {
+            return Ok(permit);
+        };
+        let burn = self.app.ashes.burn(&burning, view.now).await;
+        match burn {
+            Burn::First => owed.always(),
+            Burn::Again | Burn::Full => *owed = Owed::default(),
+        }
+        let permit = policy::settle(permit, burn, view)?;
+        if let (Burn::Again, Some(viewer)) = (burn, permit.viewer()) {
+            record.viewer(viewer);
+            *owed = of(&permit);
+        }
+        Ok(permit)
+    }
+
     /// What the adapter must know before it can plan the request.
     async fn learn(
         &self,
@@ -246,7 +297,6 @@ impl Gateway {
     }
 
     /// Sends what was admitted, and finishes what comes back.
-    #[expect(clippy::too_many_arguments, reason = "the second half of one story")]
     async fn send(
         &self,
         generation: &Generation,
@@ -254,7 +304,6 @@ impl Gateway {
         parts: &mut Parts,
         send: Send,
         client: Client,
-        now: UnixTime,
         record: &mut Record,
     ) -> Result<Response<Body>, Failure> {
         let Send {
@@ -262,7 +311,6 @@ impl Gateway {
             target,
             payload,
             mut outbound,
-            page,
         } = send;
         let permit = admitted.permit();
         let host = parts.headers.get(header::HOST).cloned();
@@ -312,15 +360,6 @@ impl Gateway {
             body,
         )
         .await?;
-        let good = head.status.is_success() || head.status.is_redirection();
-        if let Some(cookie) = session::cookie(
-            permit,
-            generation.snapshot.sessions.as_deref(),
-            page && good,
-            now,
-        ) {
-            head.headers.append(header::SET_COOKIE, cookie);
-        }
         let (_, taken) = admitted.into_parts();
         record.hold(taken);
         Ok(Response::from_parts(head, body))

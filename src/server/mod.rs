@@ -31,6 +31,7 @@ mod serve;
 mod session;
 mod shutdown;
 mod sieved;
+pub mod single_use;
 pub mod spec;
 mod steward;
 pub mod survey;

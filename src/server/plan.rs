@@ -211,12 +211,7 @@ impl RoutePlan {
             (false, Action::NoContent | Action::Proxy) => BodyUse::Stream,
         };
         Self {
-            query: QueryPlan::new(
-                params,
-                locks,
-                &site.places.query,
-                route.query_allow.as_deref(),
-            ),
+            query: QueryPlan::new(params, locks, &site.dropped, route.query_allow.as_deref()),
             body,
         }
     }

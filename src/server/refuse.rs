@@ -80,7 +80,7 @@ fn ancestors(record: &Record) -> Option<&Ancestors> {
     let site = record.known_site()?;
     let tenant = record
         .known_viewer()
-        .map(|viewer| viewer.signed.claims().tenant.as_deref());
+        .map(|signed| signed.claims().tenant.as_deref());
     Some(site.frame.ancestors(tenant.is_some(), tenant.flatten()))
 }
 

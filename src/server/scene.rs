@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::{
@@ -12,15 +12,16 @@ use super::{
     body::{Body, RequestBody},
     failure::Failure,
     plan::BodyUse,
-    session,
+    session::{self, Owed},
 };
 use crate::{
     adapter::{Answer, Outbound},
     gate::{
         limit::Admitted,
-        policy::{self, Permit},
+        policy::{Hint, Permit, Via},
         request::RequestView,
         route::{Action, RouteMatch},
+        session::{GrantTag, Jar},
         site::Site,
     },
     observe::record::Record,
@@ -41,13 +42,22 @@ pub(super) struct Send {
     pub(super) target: String,
     pub(super) payload: Payload,
     pub(super) outbound: Box<Outbound>,
-    pub(super) page: bool,
 }
 
 /// The body of a request: passing through, or held because something had to read it.
 pub(super) enum Payload {
     Held(Bytes),
     Passing(Incoming),
+}
+
+impl Payload {
+    /// The body, where it is held.
+    pub(super) fn held(&self) -> Option<&[u8]> {
+        match self {
+            Self::Held(bytes) => Some(bytes),
+            Self::Passing(_) => None,
+        }
+    }
 }
 
 /// What a request is decided by.
@@ -78,7 +88,8 @@ impl Scene<'_> {
         Ok(Payload::Held(bytes))
     }
 
-    /// Reads a body that may bring the credential, and the token in it: a form, on routes that have a place for one there.
+    /// Reads a body that may bring the credential, and the token in it: a form, on routes that have a place for one there. Or one that tells which of several
+    /// sessions is meant.
     pub(super) async fn credential(
         &self,
         matched: &RouteMatch<'_, '_>,
@@ -86,6 +97,10 @@ impl Scene<'_> {
         body: Incoming,
     ) -> Result<(Result<Payload, Incoming>, Option<String>), Failure> {
         let Some(field) = &matched.route.form_credential else {
+            let tells = self.here.adapter.is_told_by_body(matched.route);
+            if tells && self.has_several_sessions() {
+                return Ok((Ok(self.payload(matched, usage, body).await?), None));
+            }
             return Ok((Err(body), None));
         };
         let media = body::media(self.view.headers)?;
@@ -106,7 +121,12 @@ impl Scene<'_> {
     }
 
     /// What embedgate answers itself without asking the adapter: beacons, the redirect that takes a token out of the URL.
-    pub(super) fn at_once(&self, admitted: &Admitted, page: bool) -> Option<Response<Body>> {
+    pub(super) fn at_once(
+        &self,
+        admitted: &Admitted,
+        page: bool,
+        owed: &Owed,
+    ) -> Option<Response<Body>> {
         let permit = admitted.permit();
         match permit.route().action {
             Action::NoContent => {
@@ -114,24 +134,40 @@ impl Scene<'_> {
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 Some(self.own(permit, response))
             }
-            Action::Local(_) => None,
-            Action::Proxy => self.redirect(permit, page),
+            Action::Proxy if page && self.leads_on(permit, owed) => self.redirect(permit),
+            Action::Local(_) | Action::Proxy => None,
         }
     }
 
-    /// A page that was opened with a token in its query is opened again without.
-    pub(super) fn redirect(&self, permit: &Permit, page: bool) -> Option<Response<Body>> {
-        let in_query = matches!(permit.viewer()?.via, policy::Via::Token { in_query: true });
-        if !(in_query && page && self.site.sessions && self.here.adapter.takes_token_out()) {
-            return None;
+    /// Whether a page is opened again at another address: without the token in its query, or with the name of the session that the page before went on by.
+    fn leads_on(&self, permit: &Permit, owed: &Owed) -> bool {
+        let Some(viewer) = permit.viewer() else {
+            return false;
+        };
+        if !(self.site.sessions && self.here.adapter.takes_token_out()) {
+            return false;
         }
-        let sealer = self.generation.snapshot.sessions.as_deref();
-        let cookie = session::cookie(permit, sealer, true, self.view.now)?;
+        let session = owed.is_some() || matches!(viewer.via, Via::Session { .. });
+        let in_query = viewer.token_in_query() && session;
+        let unnamed = viewer.hint() == Some(Hint::Referer);
+        in_query || (unnamed && self.has_several_sessions())
+    }
+
+    fn has_several_sessions(&self) -> bool {
+        let jar = Jar::read(self.view.headers);
+        jar.is_ok_and(|jar| jar.values().nth(1).is_some())
+    }
+
+    fn redirect(&self, permit: &Permit) -> Option<Response<Body>> {
+        let signed = &permit.viewer()?.signed;
+        // Only a browser keeps several sessions; where the path holds a token, that tells them apart.
+        let named = session::by_browser(self.view) && permit.route().path_credential.is_none();
+        let tag = named.then(|| GrantTag::of(&self.site.name, signed));
         let response = session::redirect(
             self.arrival.path.as_str(),
             self.view.query,
-            &self.site.places.query,
-            cookie,
+            &self.site.dropped,
+            tag,
         )?;
         Some(self.own(permit, response))
     }
@@ -150,10 +186,6 @@ impl Scene<'_> {
         let mut response = Response::new(Body::full(answer.body));
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
-        let sealer = self.generation.snapshot.sessions.as_deref();
-        if let Some(cookie) = session::cookie(permit, sealer, answer.session, self.view.now) {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
         self.own(permit, response)
     }
 
@@ -163,7 +195,6 @@ impl Scene<'_> {
         admitted: Admitted,
         payload: Payload,
         mut outbound: Box<Outbound>,
-        page: bool,
         record: &mut Record,
     ) -> Result<Next, Failure> {
         let target = if let Some(target) = outbound.target.take() {
@@ -183,7 +214,6 @@ impl Scene<'_> {
             target,
             payload,
             outbound,
-            page,
         })))
     }
 

@@ -1,55 +1,168 @@
-//! The session cookie on the wire: given at a page load with a token, renewed, and the redirect that takes the token out of the URL.
+//! Session cookies on the wire: given at a page load with a token, sealed afresh, taken away; and the redirect that takes the token out of the URL.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::body::Body;
 use crate::gate::{
-    credential::SESSION_COOKIE,
-    policy::{Permit, Via},
+    policy::{Denial, HINT, Permit, Via},
     query::{self, Query},
-    request::UnixTime,
-    session::Sealer,
+    refusal::Refusal,
+    request::RequestView,
+    session::{GrantTag, Jar, Opening, Placing, Sealer, TooLarge},
+    token::VerificationCache,
 };
 
-/// The `Set-Cookie` that a response owes its viewer: for a page load with a token, or a session whose idle timer wants a fresh seal.
-pub(super) fn cookie(
-    permit: &Permit,
-    sealer: Option<&Sealer>,
-    page: bool,
-    now: UnixTime,
-) -> Option<HeaderValue> {
-    let sealer = sealer.filter(|_| permit.site().sessions)?;
-    let viewer = permit.viewer()?;
-    let site = &permit.site().name;
-    let value = match viewer.via {
-        // A ticket carries the beginning of its session on: what it opens ends no later.
-        Via::Token { .. } if page => {
-            let began = viewer.signed.session_began().unwrap_or(now);
-            sealer.seal(site, &viewer.signed, began, now)?
-        }
-        Via::Session { renew: true, .. } => sealer.renew(site, &viewer.signed, now)?,
-        Via::Session { .. } | Via::Token { .. } => return None,
-    };
-    let text =
-        format!("{SESSION_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned");
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+/// The cookies that a response owes its viewer.
+#[derive(Default)]
+pub(super) struct Owed {
+    cookies: Vec<HeaderValue>,
+    when: When,
+    /// A grant that should have become a session, and did not fit.
+    pub(super) too_large: Option<TooLarge>,
 }
 
-/// Takes a token out of the URL (RFC 9110 section 15.4.4): the same path and query without it, and the session instead.
+/// With which answers they go.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum When {
+    /// Any: the token was burnt for this session, which is all that its viewer has now.
+    Always,
+    /// Any that is no refusal of ours.
+    #[default]
+    Answered,
+    /// One that shows a page.
+    Good,
+}
+
+impl Owed {
+    /// For a page load with a token, or a session whose cookie wants a fresh seal.
+    pub(super) fn of(
+        permit: &Permit,
+        sealer: Option<&Sealer>,
+        page: bool,
+        req: &RequestView<'_>,
+        cache: &impl VerificationCache,
+    ) -> Self {
+        let site = permit.site();
+        let sealer = sealer.filter(|_| site.sessions);
+        let (Some(sealer), Some(viewer)) = (sealer, permit.viewer()) else {
+            return Self::default();
+        };
+        let begins = match viewer.via {
+            Via::Token { .. } if page => true,
+            Via::Session { renew: true, .. } => false,
+            Via::Session { .. } | Via::Token { .. } => return Self::default(),
+        };
+        let value = if begins {
+            let opening = Opening {
+                // A ticket carries the beginning of its session on: what it opens ends no later.
+                began: viewer.signed.session_began().unwrap_or(req.now),
+                network: site.sharing.network.map(|masks| masks.network(req.client)),
+            };
+            match sealer.seal(&site.name, &viewer.signed, opening, req.now) {
+                Ok(value) => Some(value),
+                Err(large) => {
+                    return Self {
+                        too_large: Some(large),
+                        ..Self::default()
+                    };
+                }
+            }
+        } else {
+            sealer.renew(&site.name, &viewer.signed, req.now)
+        };
+        let Some(value) = value else {
+            return Self::default();
+        };
+        // A page load heals what cannot be read.
+        let jar = Jar::read(req.headers).unwrap_or_default();
+        let frames = by_browser(req);
+        let tag = GrantTag::of(&site.name, &viewer.signed);
+        let holding =
+            |other: &str| sealer.holding(other, &site.name, &site.issuers, req.now, cache);
+        let (placing, when) = if begins {
+            (jar.begin(tag, value.len(), frames, holding), When::Good)
+        } else {
+            (jar.renew(tag, value.len(), holding), When::Answered)
+        };
+        Self {
+            cookies: cookies(&placing, &value),
+            when,
+            too_large: None,
+        }
+    }
+
+    /// From now on they go with any answer.
+    pub(super) fn always(&mut self) {
+        self.when = When::Always;
+    }
+
+    /// Whether there is a session to go on by.
+    pub(super) fn is_some(&self) -> bool {
+        !self.cookies.is_empty()
+    }
+
+    /// Adds them to an answer; `refused` says that it is a refusal of ours.
+    pub(super) fn pay(self, status: StatusCode, refused: bool, headers: &mut HeaderMap) {
+        let due = match self.when {
+            When::Always => true,
+            When::Answered => !refused,
+            When::Good => !refused && (status.is_success() || status.is_redirection()),
+        };
+        if due {
+            for cookie in self.cookies {
+                headers.append(header::SET_COOKIE, cookie);
+            }
+        }
+    }
+}
+
+/// Whether a browser asks: it may load several frames at once, and keeps their sessions beside one another.
+pub(super) fn by_browser(req: &RequestView<'_>) -> bool {
+    req.headers.contains_key("sec-fetch-dest")
+}
+
+/// Where a site takes tokens with a session only, a grant that does not fit into one is worth nothing.
+pub(super) fn refused(large: TooLarge) -> Denial {
+    let why = format!(
+        "the site takes tokens with a session only, and this grant is too large for one: {large}"
+    );
+    Denial::because(Refusal::TokenInvalid, why)
+}
+
+fn cookies(placing: &Placing, value: &str) -> Vec<HeaderValue> {
+    let Placing { set, gone } = placing;
+    let set = set.iter().map(|name| format!("{name}={value}{ATTRIBUTES}"));
+    let gone = gone
+        .iter()
+        .map(|name| format!("{name}={ATTRIBUTES}; Max-Age=0"));
+    let all = set.chain(gone).filter_map(|text| {
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    });
+    all.collect()
+}
+
+/// What every cookie of ours is set with.
+const ATTRIBUTES: &str = "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned";
+
+/// Takes a token out of the URL (RFC 9110 section 15.4.4): the same path and query without it, and the session instead, which the address names by its tag
+/// (in a browser, unless the path says it).
 pub(super) fn redirect(
     path: &str,
     query: &Query<'_>,
-    names: &[Box<str>],
-    cookie: HeaderValue,
+    dropped: &[Box<str>],
+    tag: Option<GrantTag>,
 ) -> Option<Response<Body>> {
     let mut rest = String::new();
     for pair in query.pairs() {
         let folded = query::fold(&pair.name);
-        if names.iter().all(|name| *query::fold(name) != *folded) {
+        if dropped.iter().all(|name| *query::fold(name) != *folded) {
             query::pass(&mut rest, pair);
         }
+    }
+    if let Some(tag) = tag {
+        query::push(&mut rest, HINT, &tag.to_string());
     }
     let location = if rest.is_empty() {
         path.to_owned()
@@ -60,11 +173,6 @@ pub(super) fn redirect(
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, HeaderValue::from_str(&location).ok()?);
-    headers.insert(header::SET_COOKIE, cookie);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
     Some(response)
 }

@@ -21,8 +21,10 @@ fn a_page_load_with_a_token_earns_a_session_and_a_clean_url() {
         &framed,
     );
     assert_eq!(first.status, 303, "{first:?}");
-    assert_eq!(first.header("location"), Some("/reports/q3?a=1&b=%20x"));
-    let cookie = first.header("set-cookie").unwrap();
+    let location = first.header("location").unwrap();
+    let (clean, tag) = location.split_once("&embed_session=").unwrap();
+    assert_eq!(clean, "/reports/q3?a=1&b=%20x");
+    let cookie = first.all("set-cookie")[0];
     for attribute in [
         "Secure",
         "HttpOnly",
@@ -32,10 +34,22 @@ fn a_page_load_with_a_token_earns_a_session_and_a_clean_url() {
     ] {
         assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
     }
+    // The same again, for an embed that loads at the same moment and takes the plain name.
+    let twin = cookie.replacen('=', &format!("-{tag}="), 1);
+    assert_eq!(first.all("set-cookie"), [cookie, &twin]);
     assert!(
         upstream.seen().is_empty(),
         "the token's page load itself is not forwarded"
     );
+
+    // Who is no browser has one session and needs no name for it.
+    let plain = get(
+        gateway.address,
+        &format!("/reports/q3?a=1&embed_token={token}"),
+        &[],
+    );
+    assert_eq!(plain.header("location"), Some("/reports/q3?a=1"));
+    assert!(plain.header("set-cookie").is_some());
 
     let session = first.session().unwrap();
     let page = get(

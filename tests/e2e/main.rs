@@ -19,6 +19,8 @@ mod pairs;
 mod reload;
 mod revocation;
 mod revocation_crash;
+mod several;
+mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

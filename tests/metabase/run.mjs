@@ -74,7 +74,8 @@ async function signed(scene) {
     const cookie = await person.session();
     assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'None', JSON.stringify(cookie));
     assert.equal(new URL(cookie.partitionKey).hostname, 'customer.example');
-    assert.deepEqual((await person.context.cookies()).map(({ name }) => name), ['__Host-embedgate'], 'and Metabase’s are not there');
+    const names = (await person.context.cookies()).map(({ name }) => name);
+    assert.ok(names.length > 0 && names.every((name) => name.startsWith('__Host-embedgate')), `and Metabase’s are not there: ${names}`);
   });
   await check('a filter works from the page’s address, by its slug', async () => {
     const view = await (await person.frame(APP, embed(viewer(999), '?region=Europe'))).ready();

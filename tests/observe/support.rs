@@ -17,6 +17,7 @@ use embedgate::{
         param::{Mode, ParamSpec, Type},
         policy::{Via, Viewer},
         route::{Access, Action, Route, RouteTable},
+        sharing::Sharing,
         site::Site,
         token::{self, ClaimNames, Issuer, KeySet, NoCache, RawToken, Signer},
     },
@@ -83,6 +84,8 @@ pub(crate) fn site(name: &str, patterns: &[&str]) -> Arc<Site> {
         },
         limits: SiteLimits::default(),
         sessions: true,
+        sharing: Sharing::default(),
+        dropped: vec![],
     })
 }
 
@@ -126,13 +129,7 @@ pub(crate) fn viewer(site: &Site) -> (Viewer, String) {
         .sign(&claims)
         .unwrap();
     let signed = token::signed(RawToken::new(&text), &site.issuers, &NoCache).unwrap();
-    (
-        Viewer {
-            signed,
-            via: Via::Token { in_query: false },
-        },
-        text,
-    )
+    (Viewer::new(signed, Via::Token { in_query: false }), text)
 }
 
 /// A gateway with one site.

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a gateway on a free port, an upstream that remembers, a client that sends exact bytes.
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod metabase;

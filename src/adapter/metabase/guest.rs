@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Ask, ItemId, Kind, Metabase, Plan, claims, denied, sole};
+use super::{Ask, Item, ItemId, Kind, Metabase, Plan, claims, denied, sole};
 use crate::{
     adapter::Answer,
     gate::{policy::Denial, refusal::Refusal, request::UnixTime},
@@ -26,28 +26,14 @@ pub(super) fn session() -> Plan {
         headers: HeaderMap::new(),
         body: Vec::new(),
         refusal: None,
-        session: true,
     })
 }
 
 impl Metabase {
     /// A token for the viewer of a session (or of a token): for the item that it grants, as far as the session goes.
     pub(super) fn guest_token(&self, ask: &Ask<'_, '_, '_>) -> Result<Plan, Denial> {
-        let wanted: Wanted = serde_json::from_slice(ask.body.unwrap_or_default())
-            .map_err(|_| malformed("the body is not {\"entityType\", \"entityId\"}"))?;
-        let kind = match &*wanted.kind {
-            "dashboard" => Kind::Dashboard,
-            "question" => Kind::Question,
-            _ => return Err(malformed("`entityType` is neither dashboard nor question")),
-        };
-        let id = match &wanted.id {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => text.clone(),
-            Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => String::new(),
-        };
-        let id = ItemId::parse(&id).ok_or_else(|| malformed("`entityId` is no id"))?;
-        let item = sole(claims(ask.permit)?, kind)?;
-        if item.id != id {
+        let (item, named) = wanted(ask.body.unwrap_or_default())?;
+        if sole(claims(ask.permit)?, item.kind)? != item {
             return Err(denied("another item than the session's"));
         }
         let viewer = ask.permit.viewer().ok_or(Refusal::TokenMissing)?;
@@ -57,7 +43,7 @@ impl Metabase {
         let ticket = sealer.ticket(
             &ask.permit.site().name,
             &viewer.signed,
-            readable(kind, &wanted.id),
+            readable(item.kind, &named),
             now.plus(ttl),
             now,
         );
@@ -67,6 +53,27 @@ impl Metabase {
         let body = json!({ "jwt": ticket }).to_string().into_bytes();
         Ok(Answer::json(StatusCode::OK, body).into())
     }
+}
+
+/// The item that a body names, and its name as it stands there.
+///
+/// # Errors
+/// `request_malformed`.
+pub(super) fn wanted(body: &[u8]) -> Result<(Item, Value), Denial> {
+    let Wanted { kind, id: named } = serde_json::from_slice(body)
+        .map_err(|_| malformed("the body is not {\"entityType\", \"entityId\"}"))?;
+    let kind = match &*kind {
+        "dashboard" => Kind::Dashboard,
+        "question" => Kind::Question,
+        _ => return Err(malformed("`entityType` is neither dashboard nor question")),
+    };
+    let id = match &named {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => String::new(),
+    };
+    let id = ItemId::parse(&id).ok_or_else(|| malformed("`entityId` is no id"))?;
+    Ok((Item { kind, id }, named))
 }
 
 /// What Metabase's front end reads of a token: what it is about, and that nothing is preset that it could show.

@@ -36,6 +36,7 @@ use crate::gate::{
     param::{Mode, ParamSpec},
     policy::{Denial, Permit},
     refusal::Refusal,
+    resource::Resource,
     route::{Action, Route, RouteMatch},
     token::Claims,
 };
@@ -201,19 +202,30 @@ impl Metabase {
         Ok(item)
     }
 
+    /// Whether the body names the item that a request is about.
+    pub(super) fn is_told_by_body(route: &Route) -> bool {
+        surface::use_of(route) == Some(Use::GuestToken)
+    }
+
+    /// What a request is about, where its path names a public link, or its body an item. (A signed embed's says it by its token.)
+    pub(super) fn about(matched: &RouteMatch<'_, '_>, body: Option<&[u8]>) -> Option<Resource> {
+        if Self::is_told_by_body(matched.route) {
+            let (item, _) = guest::wanted(body?).ok()?;
+            return Some(Resource::new(item.kind.as_str(), &item.id.to_string()));
+        }
+        let uuid = link_of(matched)?;
+        let kind = kind_of(matched.route);
+        Some(Resource::new(kind.as_str(), uuid.as_str()))
+    }
+
     /// The public link of a request, which must be one of the site's, of the kind that the path says, and granted.
     fn link(
         &self,
         permit: &Permit,
         matched: &RouteMatch<'_, '_>,
     ) -> Result<(Uuid, &PublicLink), Denial> {
-        let text = matched.capture("uuid").unwrap_or_default();
-        let text = match file_of(text) {
-            Some((stem, _)) if *permit.route().pattern == *surface::PUBLIC_QUESTION_PAGE => stem,
-            _ => text,
-        };
         let kind = kind_of(permit.route());
-        let found = Uuid::parse(text).and_then(|uuid| {
+        let found = link_of(matched).and_then(|uuid| {
             let link = self.spec.public.get(&uuid)?;
             (link.kind == kind).then_some((uuid, link))
         });
@@ -369,6 +381,16 @@ fn kind_of(route: &Route) -> Kind {
     } else {
         Kind::Question
     }
+}
+
+/// The public link that a path names.
+fn link_of(matched: &RouteMatch<'_, '_>) -> Option<Uuid> {
+    let text = matched.capture("uuid")?;
+    let stem = match file_of(text) {
+        Some((stem, _)) if *matched.route.pattern == *surface::PUBLIC_QUESTION_PAGE => stem,
+        _ => text,
+    };
+    Uuid::parse(stem)
 }
 
 /// The stem and format of a question's page that is a file.

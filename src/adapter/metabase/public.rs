@@ -65,7 +65,7 @@ impl Public<'_, '_, '_, '_> {
 
     fn extras(&self) -> Extras<'_> {
         Extras {
-            drop: &self.ask.permit.site().places.query,
+            drop: &self.ask.permit.site().dropped,
             ..Extras::default()
         }
     }
@@ -254,7 +254,7 @@ impl Public<'_, '_, '_, '_> {
             self.ask.req.query,
             layout,
             self.rules(),
-            &self.ask.permit.site().places.query,
+            &self.ask.permit.site().dropped,
         )?;
         Ok(self.sent(result(format!(
             "/api/public/{}/{}/params/{id}/{below}?{query}",

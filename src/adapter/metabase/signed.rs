@@ -78,7 +78,7 @@ impl Signed<'_, '_, '_, '_> {
 
     fn extras(&self) -> Extras<'_> {
         Extras {
-            drop: &self.ask.permit.site().places.query,
+            drop: &self.ask.permit.site().dropped,
             ..Extras::default()
         }
     }
@@ -243,7 +243,7 @@ impl Signed<'_, '_, '_, '_> {
             self.ask.req.query,
             layout,
             self.rules(),
-            &self.ask.permit.site().places.query,
+            &self.ask.permit.site().dropped,
             remapped,
         )?;
         if !query.is_empty() {
@@ -288,12 +288,7 @@ pub(super) fn file(ask: &Ask<'_, '_, '_>, path: &str) -> Result<Plan, Denial> {
     let mut rest = String::new();
     for pair in ask.req.query.pairs() {
         let folded = query::fold(&pair.name);
-        if site
-            .places
-            .query
-            .iter()
-            .all(|name| query::fold(name) != folded)
-        {
+        if site.dropped.iter().all(|name| query::fold(name) != folded) {
             query::pass(&mut rest, pair);
         }
     }

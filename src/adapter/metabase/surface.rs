@@ -210,7 +210,10 @@ pub fn surface(spec: &MetabaseSpec) -> Vec<Route> {
         });
         routes.push(local(GUEST_TOKEN_PATH, LOCAL_GUEST_TOKEN));
     }
-    routes.push(local(SESSION_PATH, LOCAL_SESSION));
+    routes.push(Route {
+        earns_session: true,
+        ..local(SESSION_PATH, LOCAL_SESSION)
+    });
     if !spec.public.is_empty() {
         for (pattern, used) in PUBLIC {
             if *used == Use::PublicTile && !spec.locks_everywhere() {

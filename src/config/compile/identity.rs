@@ -11,8 +11,8 @@ use crate::{
         spec::{CookieMode, IdentitySource},
     },
     gate::{
-        credential::SESSION_COOKIE,
         param::{Mode, ParamSpec},
+        session::jar::is_session_cookie,
     },
 };
 
@@ -125,7 +125,7 @@ pub(super) fn check_cookie(name: &str, at: &At<'_>) -> bool {
     let token = HeaderName::from_bytes(name.as_bytes()).is_ok();
     if !token {
         at.report(format!("`{name}` is not a cookie name"));
-    } else if name.eq_ignore_ascii_case(SESSION_COOKIE) {
+    } else if is_session_cookie(name.as_bytes()) {
         at.report(format!("`{name}` is embedgate's own"));
         return false;
     }

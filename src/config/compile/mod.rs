@@ -13,6 +13,7 @@ mod metabase;
 mod param;
 mod route;
 mod session;
+mod sharing;
 mod site;
 mod superset;
 mod tls;
@@ -42,6 +43,12 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
             session: raw.session.as_ref().map(|session| session.lifetime.0),
         },
     );
+    let used_tokens = root.key("cache").key("used_tokens");
+    if raw.cache.used_tokens == 0 {
+        used_tokens.report(
+            "must be at least 1: no token could be used where there is no room to remember it",
+        );
+    }
     let (gate, sites) = sites?;
     Some(Snapshot {
         gate,
@@ -54,6 +61,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         revocations: revocations?,
         sessions: sessions.ok()?,
         cache_entries: raw.cache.verifications,
+        single_use_entries: raw.cache.used_tokens,
         files: context.files(),
         dangers: context.dangers(),
         generation: context.generation(),

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    context::At, frame, identity, issuer::Issuers, metabase, param, route, superset, upstream,
+    context::At, frame, identity, issuer::Issuers, metabase, param, route, sharing, superset,
+    upstream,
 };
 use crate::{
     adapter::{metabase::surface as metabase_surface, superset::surface as superset_surface},
@@ -109,6 +110,8 @@ impl Draft<'_, '_> {
         let frame = frame::policy(raw, at);
         let limits = limits(&raw.limits, &at.key("limits"));
         let places = self.places(&params);
+        let sharing = sharing::sharing(raw, at, sessions);
+        let dropped = sharing::dropped(&places, &params, at, sessions);
         let (surface, adapter) = adapter?;
         let site = Site {
             name: self.name.into(),
@@ -121,6 +124,8 @@ impl Draft<'_, '_> {
             frame: frame?,
             limits,
             sessions,
+            sharing,
+            dropped,
         };
         Some(SiteEntry {
             site: Arc::new(site),

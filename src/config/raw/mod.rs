@@ -19,8 +19,8 @@ use serde::{
 pub use issuer::{Claims, Issuer, JwkSource, Key};
 pub use metabase::{Item, ItemKind, Metabase, PublicLink, Unmapped, Values};
 pub use site::{
-    Access, Cookies, Kind, Limits, Lock, Mode, Param, ParamType, Place, Route, Site, Tenant,
-    Timeouts, TopLevel, UpstreamTls,
+    Access, Bind, BindNetwork, Cookies, Kind, Limits, Lock, Mode, Param, ParamType, Place, Route,
+    Site, Tenant, Timeouts, TopLevel, UpstreamTls,
 };
 pub use superset::{Rule, Superset};
 
@@ -238,12 +238,15 @@ impl Default for Session {
 pub struct Cache {
     /// Token verifications remembered at once; 0 remembers none.
     pub verifications: u64,
+    /// Used tokens remembered at once, for sites with `single_use`; where there is no room, page loads are refused (`overloaded`).
+    pub used_tokens: usize,
 }
 
 impl Default for Cache {
     fn default() -> Self {
         Self {
             verifications: 100_000,
+            used_tokens: 1_000_000,
         }
     }
 }

@@ -32,6 +32,12 @@ pub struct Site {
     /// Whether a page load with a token earns a session. Unless given: true for generic sites, false for Superset; for Metabase true
     /// where there is a `[session]`.
     pub sessions: Option<bool>,
+    /// Whether a token opens one page only, which then goes on by its session: `token_replayed` for everybody after. Tokens need `jti` and `iat`.
+    pub single_use: bool,
+    /// What tokens and sessions are tied to: `"session"`, `"origin"`, `"network"`.
+    pub bind: Vec<Bind>,
+    /// With `bind = ["network"]`: how much of the client's address is its network.
+    pub bind_network: Option<BindNetwork>,
     /// What happens to the upstream's cookies.
     pub cookies: Cookies,
     /// With `cookies = "strip"`: names of upstream cookies that pass all the same, both ways, made fit for a frame.
@@ -70,6 +76,9 @@ impl Default for Site {
             top_level: TopLevel::Deny,
             token_query: vec!["embed_token".into()],
             sessions: None,
+            single_use: false,
+            bind: Vec::new(),
+            bind_network: None,
             cookies: Cookies::Strip,
             upstream_cookies: Vec::new(),
             identity: BTreeMap::new(),
@@ -107,6 +116,34 @@ pub enum TopLevel {
     /// They may not.
     #[default]
     Deny,
+}
+
+/// What tokens and sessions are tied to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Bind {
+    /// Sessions to the network that they began in; tokens to their session.
+    Network,
+    /// Requests to the frame: a page must show where it stands, everything else that it comes from such a page.
+    Origin,
+    /// Tokens to the session that they opened.
+    Session,
+}
+
+/// How much of a client's address is its network.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BindNetwork {
+    /// Leading bits of an IPv4 address.
+    pub v4: u8,
+    /// Leading bits of an IPv6 address.
+    pub v6: u8,
+}
+
+impl Default for BindNetwork {
+    fn default() -> Self {
+        Self { v4: 24, v6: 56 }
+    }
 }
 
 /// What happens to the upstream's cookies.

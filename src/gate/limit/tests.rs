@@ -99,7 +99,7 @@ fn viewers_are_told_apart_by_issuer_and_tenant_too() {
         testing::signed("w", Some("acme")),
         testing::signed("v", Some("umbrella")),
         testing::signed("v", None),
-        Signed::assert(Arc::new(other_issuer), acme.claims().clone(), None),
+        Signed::sealed(Arc::new(other_issuer), acme.claims().clone(), None),
     ];
     assert!(limits.take(0, Some(&acme)).is_ok());
     assert!(

@@ -4,6 +4,8 @@
 //! `Origin` and `Referer` are judged here, so that a refused page is not even computed; the credential decides who sees what. None of these headers is
 //! *required*, since privacy settings withhold them, but what they say is held against the request, and what cannot be read counts as foreign.
 
+mod shown;
+
 use std::collections::HashMap;
 
 use http::{
@@ -36,6 +38,8 @@ pub struct Embedding {
     pub cors: Option<HeaderValue>,
     /// Whether that origin may send, and is sent, the viewer's cookies.
     pub credentials: bool,
+    /// Whether the page may tell its whole address to the site itself: it names a session and holds no token.
+    pub tells_address: bool,
 }
 
 impl FramePolicy {
@@ -125,6 +129,7 @@ impl FramePolicy {
             directive: around.directive(),
             cors: cors.cloned(),
             credentials: false,
+            tells_address: false,
         })
     }
 
@@ -149,6 +154,20 @@ impl FramePolicy {
             Err(Refusal::CsrfDenied)
         }
     }
+}
+
+/// Path and query of the page of this very origin that asks, where they hold a word.
+pub(in crate::gate) fn own_referer<'a>(req: &RequestView<'a>, word: &str) -> Option<&'a str> {
+    let mut values = req.headers.get_all(REFERER).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let text = value.to_str().ok().filter(|text| text.contains(word))?;
+    if !is_own(&Seen::url(text)?, req) {
+        return None;
+    }
+    let (_, rest) = text.split_once("://")?;
+    rest.get(rest.find('/')?..)
 }
 
 /// The headers that tell where a request comes from, each at most once.

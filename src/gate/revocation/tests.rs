@@ -15,7 +15,7 @@ const NOW: UnixTime = UnixTime(testing::ISSUED);
 fn token() -> Signed {
     let mut claims = testing::signed("v", Some("t")).claims().clone();
     claims.token_id = Some("j".into());
-    Signed::assert(Arc::new(testing::issuer("HS256")), claims, Some("k"))
+    Signed::sealed(Arc::new(testing::issuer("HS256")), claims, Some("k".into()))
 }
 
 /// The session that this token opened.

@@ -1,9 +1,11 @@
 //! What a session cookie holds, as compact JSON: a verified grant, the session's id and two times.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Opening;
 use crate::gate::{
     id::SessionId,
     origin::Origin,
@@ -46,10 +48,12 @@ pub(super) struct Content {
     not_before: Option<i64>,
     #[serde(rename = "e")]
     expires: i64,
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
 }
 
 impl Content {
-    pub(super) fn of(signed: &Signed, id: SessionId, began: UnixTime, seen: UnixTime) -> Self {
+    pub(super) fn of(signed: &Signed, id: SessionId, opening: Opening, seen: UnixTime) -> Self {
         let Claims {
             viewer,
             tenant,
@@ -66,7 +70,7 @@ impl Content {
             issuer: (*signed.issuer().name).into(),
             id: URL_SAFE_NO_PAD.encode(id.to_bytes()),
             kid: signed.kid().map(Into::into),
-            began: began.0,
+            began: opening.began.0,
             seen: seen.0,
             viewer: viewer.clone(),
             tenant: tenant.clone(),
@@ -78,6 +82,7 @@ impl Content {
             issued_at: issued_at.map(|time| time.0),
             not_before: not_before.map(|time| time.0),
             expires: expires.0,
+            network: opening.network.map(|network| network.to_string()),
         }
     }
 
@@ -98,6 +103,15 @@ impl Content {
     pub(super) fn id(&self) -> Option<SessionId> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.id).ok()?;
         Some(SessionId::of_bytes(bytes.try_into().ok()?))
+    }
+
+    /// The network that it holds in; the outer `None` where it cannot be read.
+    #[expect(clippy::option_option, reason = "absent is not unreadable")]
+    pub(super) fn network(&self) -> Option<Option<IpNet>> {
+        match &self.network {
+            None => Some(None),
+            Some(text) => text.parse().ok().map(Some),
+        }
     }
 
     /// The grant, and the `kid` of the key that vouches for it; `None` where a part does not read back as what was sealed (never "without that part": an origin that is lost would widen it).

@@ -243,7 +243,11 @@ fn a_renewed_session_keeps_its_beginning() {
 fn a_session_keeps_its_id_and_the_key_that_vouches_for_it() {
     let sealer = sealer(&[&[7; 32]]);
     let claims = testing::signed("v", None).claims().clone();
-    let token = Signed::assert(Arc::new(testing::issuer("HS256")), claims, Some("k1"));
+    let token = Signed::sealed(
+        Arc::new(testing::issuer("HS256")),
+        claims,
+        Some("k1".into()),
+    );
     assert_eq!((token.session_id(), token.kid()), (None, Some("k1")));
     let open = |value: &str, now| {
         let opened = sealer.open(value, "s", &issuers(), now, &NoCache);
@@ -307,7 +311,7 @@ fn the_origin_that_narrows_a_frame_survives_the_seal() {
     ] {
         let mut claims = testing::signed("v", None).claims().clone();
         claims.origin = Some(Origin::parse(text).unwrap());
-        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
+        let signed = Signed::sealed(Arc::new(testing::issuer("HS256")), claims, None);
         let value = sealer.seal("s", &signed, NOW, NOW).unwrap();
         let opened = sealer.open(&value, "s", &issuers(), NOW, &NoCache);
         let origin = opened.ok().unwrap().signed.claims().origin.clone();
@@ -320,8 +324,10 @@ fn a_grant_too_large_for_a_cookie_is_not_sealed() {
     let sealer = sealer(&[&[7; 32]]);
     let mut claims = testing::signed("v", None).claims().clone();
     claims.params.insert("list".into(), vec!["x"; 1000].into());
-    let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
-    assert_eq!(sealer.seal("s", &signed, NOW, NOW), None);
+    let signed = Signed::sealed(Arc::new(testing::issuer("HS256")), claims, None);
+    assert!(
+        matches!(sealer.seal("s", &signed, NOW, NOW), Err(TooLarge { size }) if size > LONGEST_COOKIE)
+    );
 }
 
 proptest! {
@@ -342,7 +348,7 @@ proptest! {
         let mut claims = testing::signed("v", None).claims().clone();
         claims.params.insert("n".into(), number.into());
         claims.viewer = viewer.into();
-        let signed = Signed::assert(Arc::new(testing::issuer("HS256")), claims, None);
+        let signed = Signed::sealed(Arc::new(testing::issuer("HS256")), claims, None);
         let value = sealer.seal("s", &signed, NOW, NOW).unwrap();
         let opened = sealer.open(&value, "s", &issuers(), NOW, &NoCache).ok().unwrap();
         prop_assert_eq!(&opened.signed.claims().params, &signed.claims().params);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Opened, Sealer, SessionTimes, Signed};
+use super::{Opened, Opening, Sealer, SessionTimes, Signed};
 use crate::gate::{
     refusal::Refusal,
     request::UnixTime,
@@ -36,12 +36,20 @@ impl Sealer {
         until: UnixTime,
         now: UnixTime,
     ) -> Option<String> {
-        let began = signed.session().map_or(now, |times| times.began);
-        let until = until.min(self.end(began));
+        let opening = signed.session().map_or_else(
+            || now.into(),
+            |times| Opening {
+                began: times.began,
+                network: times.network,
+            },
+        );
+        let until = until.min(self.end(opening.began));
         readable.insert("exp".into(), json!(until.0));
         let payload = serde_json::to_vec(&readable).ok()?;
         let open = format!("{HEADER}.{}", URL_SAFE_NO_PAD.encode(payload));
-        let sealed = self.sealed(&bound(site, &open), signed, began, now)?;
+        let sealed = self
+            .sealed(&bound(site, &open), signed, opening, now)
+            .ok()?;
         Some(format!("{open}.{sealed}"))
     }
 
@@ -85,7 +93,7 @@ impl Sealer {
     fn unseal_ticket(&self, text: &str, site: &str, issuers: &[Arc<Issuer>]) -> Option<Signed> {
         let (open, sealed) = text.rsplit_once('.')?;
         let payload = open.strip_prefix(HEADER)?.strip_prefix('.')?;
-        let signed = self.unseal(sealed, &bound(site, open), issuers)?;
+        let signed = self.unseal(sealed, site, &bound(site, open), issuers)?;
         // Authentic now, hence written by us.
         let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let until = UnixTime(payload.get("exp")?.as_i64()?);

@@ -78,6 +78,12 @@ impl Claims {
             && *origin == other.origin
     }
 
+    /// Whether both have the same name (`jti`, which must be there) and times.
+    pub(in crate::gate) fn same_token(&self, other: &Self) -> bool {
+        let times = |claims: &Self| (claims.issued_at, claims.not_before, claims.expires);
+        self.token_id.is_some() && self.token_id == other.token_id && times(self) == times(other)
+    }
+
     /// Reads the payload of a token whose signature holds, by the rules of its issuer. Unknown claims are ignored.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::Guard;
 use aws_lc_rs::digest::{Context, SHA256};
+use ipnet::IpNet;
 use smallvec::SmallVec;
 
 pub use cache::{FrontCache, MokaCache};
@@ -24,7 +25,7 @@ pub use sign::Signer;
 
 use keys::KeyRing;
 
-use super::{id::SessionId, refusal::Refusal, request::UnixTime};
+use super::{id::SessionId, refusal::Refusal, request::UnixTime, session::GrantTag};
 
 /// Text that claims to be a token; nobody has looked at it. No `Debug`, no `Display`: it must not end in a log.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -132,7 +133,7 @@ pub struct Signed {
 enum Voucher {
     /// A signature.
     Signature(Proof),
-    /// A seal of ours, or a test; with the `kid` of the key that verified the token which was sealed.
+    /// A seal of ours; with the `kid` of the key that verified the token which was sealed.
     Seal(Option<Box<str>>),
 }
 
@@ -174,16 +175,23 @@ pub(in crate::gate) struct SessionTimes {
     pub(in crate::gate) ends: UnixTime,
     /// Whether it was sealed with an earlier secret than the current one.
     pub(in crate::gate) old_key: bool,
+    /// The only network that it holds in, where it was sealed for one.
+    pub(in crate::gate) network: Option<IpNet>,
+    /// Tells it from other sessions of the same browser.
+    pub(in crate::gate) tag: GrantTag,
 }
 
 impl Signed {
-    /// Authentic by other means than a key; `kid` names the key that vouched for it.
-    #[cfg(test)]
-    pub(in crate::gate) fn assert(issuer: Arc<Issuer>, claims: Claims, kid: Option<&str>) -> Self {
+    /// Authentic by our seal; `kid` names the key that verified the token which was sealed.
+    pub(in crate::gate) fn sealed(
+        issuer: Arc<Issuer>,
+        claims: Claims,
+        kid: Option<Box<str>>,
+    ) -> Self {
         Self {
             issuer,
             claims,
-            voucher: Voucher::Seal(kid.map(Into::into)),
+            voucher: Voucher::Seal(kid),
             session: None,
         }
     }
@@ -197,20 +205,6 @@ impl Signed {
         }
     }
 
-    pub(in crate::gate) fn unsealed(
-        issuer: Arc<Issuer>,
-        claims: Claims,
-        kid: Option<Box<str>>,
-        times: SessionTimes,
-    ) -> Self {
-        Self {
-            issuer,
-            claims,
-            voucher: Voucher::Seal(kid),
-            session: Some(times),
-        }
-    }
-
     pub(in crate::gate) fn with_times(self, times: SessionTimes) -> Self {
         Self {
             session: Some(times),
@@ -221,6 +215,11 @@ impl Signed {
     /// Whether both grant the same, by the word of the same issuer: to one viewer, on the same things, with the same filters.
     pub(in crate::gate) fn grants_as(&self, other: &Self) -> bool {
         self.issuer.same(&other.issuer) && self.claims.grants_as(&other.claims)
+    }
+
+    /// Whether both are the same token, or one is the session that the other opened.
+    pub(in crate::gate) fn same_token(&self, other: &Self) -> bool {
+        self.grants_as(other) && self.claims.same_token(&other.claims)
     }
 
     /// When the session began that it was sealed in; `None` for a token.

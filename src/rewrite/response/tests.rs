@@ -27,6 +27,7 @@ fn embedding(cors: Option<&'static str>) -> Embedding {
         directive: HeaderValue::from_static("frame-ancestors https://app.example.com"),
         cors: cors.map(HeaderValue::from_static),
         credentials: false,
+        tells_address: false,
     }
 }
 

@@ -29,6 +29,7 @@ mod public_setup;
 mod renewal;
 mod review;
 pub(crate) mod setup;
+mod sharing;
 mod signed;
 mod surface;
 mod tiles;

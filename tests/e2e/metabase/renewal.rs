@@ -219,7 +219,7 @@ fn a_host_page_posts_a_fresh_token_and_the_frame_goes_on() {
         reply.header("access-control-allow-credentials"),
         Some("true")
     );
-    let cookie = reply.header("set-cookie").unwrap();
+    let cookie = reply.all("set-cookie")[0];
     for attribute in [
         "Secure",
         "HttpOnly",
