@@ -182,6 +182,44 @@ fn a_token_is_what_the_gateway_accepts() {
 }
 
 #[test]
+fn a_token_that_fits_into_no_session_is_signed_with_a_warning() {
+    let text = fs::read_to_string(minimal()).unwrap();
+    let (_folder, strict) =
+        written(&text.replace("[site.reports]\n", "[site.reports]\nsingle_use = true\n"));
+    let list = format!("region={}", "us-west,".repeat(500));
+    for (config, param, says) in [
+        (minimal(), "tenant_id=999", ""),
+        (minimal(), &*list, "so its page loads earn none"),
+        (strict, &*list, "which the site refuses"),
+    ] {
+        let args = [
+            "token",
+            "--config",
+            &config,
+            "--issuer",
+            "app",
+            "--sub",
+            "v",
+            "--resource",
+            "report:q3",
+            "--param",
+            param,
+        ];
+        let (code, out, err) = said(&embedgate(&args));
+        assert_eq!(code, 0);
+        assert!(verified(&config, &out).is_ok());
+        assert!(err.contains(says), "{err}");
+        assert_eq!(err.is_empty(), says.is_empty(), "{err}");
+        if !says.is_empty() {
+            assert!(
+                err.starts_with("embedgate: warning: ") && err.contains("3800"),
+                "{err}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_private_key_signs_for_an_issuer_with_a_public_one() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let text = fs::read_to_string(minimal()).unwrap();

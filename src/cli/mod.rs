@@ -311,6 +311,12 @@ fn complain(failure: &Failure) {
     }
 }
 
+/// Says something on standard error that is no failure.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn warn(text: &str) {
+    eprintln!("embedgate: warning: {text}");
+}
+
 /// Writes to standard output; a reader that hung up is a runtime failure.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write as _;

@@ -1,6 +1,9 @@
 //! `embedgate token`: signs a viewer token, for development and smoke tests.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -10,6 +13,7 @@ use crate::{
     gate::{
         origin::Origin,
         param::Type,
+        request::UnixTime,
         resource::Resource,
         token::{Issuer, Signer},
     },
@@ -23,7 +27,33 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
     let token = signer(args, entry)?
         .sign(&Value::Object(claims))
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    if let Some(warning) = too_large(&snapshot, &entry.issuer, &token) {
+        super::warn(&warning);
+    }
     super::print(&token)
+}
+
+/// What to say of a grant that does not fit into the session that it should become.
+fn too_large(snapshot: &Snapshot, issuer: &Arc<Issuer>, token: &str) -> Option<String> {
+    let sealer = snapshot.sessions.as_ref()?;
+    let sites = snapshot.sites.iter().map(|entry| &entry.site);
+    let mut sites = sites.filter(|site| {
+        site.sessions && site.issuers.iter().any(|known| *known.name == *issuer.name)
+    });
+    let site = sites.clone().find(|site| site.sharing.wants_session());
+    let (refused, site) = (site.is_some(), site.or_else(|| sites.next())?);
+    let large = sealer
+        .fits(token, std::slice::from_ref(issuer), UnixTime(0))
+        .err()?;
+    let then = if refused {
+        "which the site refuses"
+    } else {
+        "so its page loads earn none"
+    };
+    Some(format!(
+        "this grant is too large for a session at site `{}`: {large}, {then}; name fewer resources and parameters",
+        site.name
+    ))
 }
 
 fn issuer<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s IssuerEntry, Failure> {

@@ -3,7 +3,7 @@
 //! What comes back is a viewer token of ours. The backend names parameters (`params`), which the site's rules turn into SQL; SQL from the backend
 //! (`rls`) is refused. Backends log in first and fetch a CSRF token; both calls are answered without Superset: the password is the service key.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::{constant_time, digest, rand};
 use http::{HeaderMap, StatusCode, header};
@@ -20,6 +20,8 @@ use crate::gate::{
     param::{Mode, ParamSpec},
     refusal::Refusal,
     request::UnixTime,
+    session::Sealer,
+    token::Issuer,
 };
 
 /// The answer to a request that never reaches Superset. `Content-Type: application/json`, `Cache-Control: no-store`.
@@ -38,6 +40,8 @@ pub(super) struct Desk<'a> {
     pub(super) backend: &'a Backend,
     pub(super) dashboards: &'a [DashboardId],
     pub(super) params: &'a [ParamSpec],
+    /// What seals sessions, and whose tokens are taken, where the site has sessions.
+    pub(super) sessions: Option<(&'a Sealer, &'a [Arc<Issuer>])>,
     pub(super) now: UnixTime,
 }
 
@@ -166,7 +170,15 @@ impl Desk<'_> {
         let dashboard = self.dashboard(&wanted.resources)?;
         self.params(&wanted.params)?;
         let token = self.sign(&wanted, &dashboard)?;
-        Ok(json!({"token": token}))
+        let large = self
+            .sessions
+            .and_then(|(sealer, issuers)| sealer.fits(&token, issuers, self.now).err());
+        Ok(match large {
+            Some(large) => {
+                json!({"token": token, "warning": format!("this grant is too large for a session: {large}")})
+            }
+            None => json!({"token": token}),
+        })
     }
 
     fn dashboard(&self, resources: &[Named]) -> Result<DashboardId, Failure> {

@@ -15,6 +15,8 @@ pub mod surface;
 #[cfg(test)]
 mod testing;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use body::{Pinned, form_field};
@@ -36,7 +38,8 @@ use crate::gate::{
     request::{RequestView, UnixTime},
     resource::Scopes,
     route::{Access, Action, Route},
-    token::Claims,
+    session::Sealer,
+    token::{Claims, Issuer},
 };
 
 /// One Superset site.
@@ -153,7 +156,10 @@ impl Superset {
     pub(super) fn answer_or_plan(&self, ask: &Asked<'_, '_, '_>) -> Result<Plan, Denial> {
         let site = ask.permit.site();
         if let Action::Local(number) = ask.permit.route().action {
-            let reply = self.local(number, ask.req, ask.body.unwrap_or_default(), &site.params);
+            let sealer = ask.sealer.filter(|_| site.sessions);
+            let sessions = sealer.zip(Some(&*site.issuers));
+            let body = ask.body.unwrap_or_default();
+            let reply = self.local(number, ask.req, body, &site.params, sessions);
             return Ok(Plan::from(Answer {
                 refusal: reply.refusal,
                 ..Answer::json(reply.status, reply.body)
@@ -194,19 +200,21 @@ impl Superset {
         fence.pass(Media::of(headers)?, body)
     }
 
-    /// Answers a route whose action is [`Action::Local`]. `params` are the site's.
+    /// Answers a route whose action is [`Action::Local`]. `params` are the site's; `sessions` what seals them and whose tokens are taken, where it has any.
     pub fn local(
         &self,
         action: u8,
         req: &RequestView<'_>,
         body: &[u8],
         params: &[ParamSpec],
+        sessions: Option<(&Sealer, &[Arc<Issuer>])>,
     ) -> LocalReply {
         match &self.spec.backend {
             Some(backend) => Desk {
                 backend,
                 dashboards: &self.spec.dashboards,
                 params,
+                sessions,
                 now: req.now,
             }
             .answer(action, req.headers, body),

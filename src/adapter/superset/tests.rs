@@ -311,7 +311,7 @@ fn no_service_key_no_local_answers() {
     let (query, headers) = (Query::default(), HeaderMap::new());
     let req = request(&host, &path, &query, &headers);
     assert_eq!(
-        bare.local(surface::LOCAL_GUEST_TOKEN, &req, b"{}", &[])
+        bare.local(surface::LOCAL_GUEST_TOKEN, &req, b"{}", &[], None)
             .status,
         StatusCode::NOT_FOUND
     );

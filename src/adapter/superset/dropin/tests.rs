@@ -1,7 +1,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::*;
-use crate::adapter::superset::testing::{KEY, UUID, params, spec};
+use crate::{
+    adapter::superset::testing::{KEY, SECRET, UUID, params, spec},
+    gate::{
+        param::Type,
+        token::{ClaimNames, KeySet},
+    },
+};
 
 fn ask_as(key: Option<&str>, action: u8, body: &Value) -> (StatusCode, Value) {
     let spec = spec();
@@ -10,6 +16,7 @@ fn ask_as(key: Option<&str>, action: u8, body: &Value) -> (StatusCode, Value) {
         backend: spec.backend.as_ref().unwrap(),
         dashboards: &spec.dashboards,
         params: &params,
+        sessions: None,
         now: UnixTime(1_000),
     };
     let mut headers = HeaderMap::new();
@@ -42,6 +49,52 @@ fn claims(token: &Value) -> Value {
         .unwrap()
         .to_owned();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+#[test]
+fn a_grant_that_fits_into_no_session_comes_with_a_warning() {
+    let spec = spec();
+    let list = ParamSpec {
+        kind: Type::String,
+        list: true,
+        ..params().remove(0)
+    };
+    let mut keys = KeySet::new();
+    keys.add(Some("k1"), "HS256", SECRET).unwrap();
+    let issuers = [Arc::new(Issuer {
+        name: "app".into(),
+        iss: None,
+        audience: None,
+        max_lifetime: Duration::from_mins(10),
+        leeway: Duration::from_secs(5),
+        keys,
+        claims: ClaimNames::default(),
+        generation: 1,
+    })];
+    let sealer = Sealer::new(&[&[7; 32]], Duration::from_hours(8), None).unwrap();
+    for (length, sessions, warned) in [(1, true, false), (500, true, true), (500, false, false)] {
+        let desk = Desk {
+            backend: spec.backend.as_ref().unwrap(),
+            dashboards: &spec.dashboards,
+            params: std::slice::from_ref(&list),
+            sessions: sessions.then_some((&sealer, &issuers[..])),
+            now: UnixTime(1_000),
+        };
+        let mut headers = HeaderMap::new();
+        let key = format!("Bearer {KEY}");
+        headers.insert(header::AUTHORIZATION, key.parse().unwrap());
+        let mut body = wanted();
+        body["params"] = json!({ "tenant_id": vec!["tenant"; length] });
+        let reply = desk.answer(LOCAL_GUEST_TOKEN, &headers, body.to_string().as_bytes());
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert!(answer["token"].is_string(), "{answer}");
+        let warning = answer["warning"].as_str().unwrap_or_default();
+        assert_eq!(
+            warning.contains("3800"),
+            warned,
+            "{length} {sessions} {warning}"
+        );
+    }
 }
 
 #[test]
