@@ -1,4 +1,4 @@
-//! What a credential costs: uncached by algorithm, cached, times, sessions, limits.
+//! What a credential costs: uncached by algorithm, cached, times, sessions, single use, limits.
 #![expect(clippy::unwrap_used, reason = "a bench may panic")]
 
 use std::{hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
@@ -7,9 +7,11 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use embedgate::gate::{
     limit::{Limits, Quota, Registry, SiteLimits},
     request::UnixTime,
-    session::Sealer,
+    session::{Jar, Sealer},
+    single_use::{Burn, Burning, Burnt, SingleUse as _},
     token::{ClaimNames, Issuer, KeySet, MokaCache, NoCache, RawToken, Signer, current, signed},
 };
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 
 #[path = "../tests/support/keys.rs"]
@@ -136,6 +138,49 @@ fn sessions(c: &mut Criterion) {
     });
 }
 
+/// A browser with one session, under its two names, and with eight.
+fn jars(c: &mut Criterion) {
+    let value = "v".repeat(400);
+    for count in [1, 8] {
+        let named = (0..count).map(|at| format!("__Host-embedgate-0000000{at}={value}"));
+        let line = format!(
+            "__Host-embedgate={value}; {}",
+            named.collect::<Vec<_>>().join("; ")
+        );
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::try_from(line).unwrap());
+        c.bench_function(&format!("session/jar/{count}"), |b| {
+            b.iter(|| Jar::read(black_box(&headers)).unwrap().values().count());
+        });
+    }
+}
+
+/// Beside a hundred thousand tokens that were used.
+fn single_use(c: &mut Criterion) {
+    let burnt = Burnt::new(10_000_000, NOW);
+    let burn = |number: u64| {
+        let token_id = number.to_string();
+        let token = Burning {
+            issuer: "app",
+            token_id: &token_id,
+            issued: NOW,
+            until: NOW.plus(605),
+        };
+        burnt.burn(&token, NOW)
+    };
+    for number in 0..100_000 {
+        assert_eq!(burn(number), Burn::First);
+    }
+    let mut next = 100_000;
+    c.bench_function("single_use/first", |b| {
+        b.iter(|| {
+            next += 1;
+            burn(black_box(next))
+        });
+    });
+    c.bench_function("single_use/again", |b| b.iter(|| burn(black_box(7))));
+}
+
 fn limits(c: &mut Criterion) {
     let (issuers, token) = (issuers("HS256"), token("HS256"));
     let grant = signed(RawToken::new(&token), &issuers, &NoCache).unwrap();
@@ -168,5 +213,7 @@ fn limits(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, tokens, many_keys, sessions, limits);
+criterion_group!(
+    benches, tokens, many_keys, sessions, jars, single_use, limits
+);
 criterion_main!(benches);
