@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::{
     Denial, Via, Viewer,
     hint::{Hint, hint},
-    in_force,
+    recognise::in_force,
 };
 use crate::gate::{
     refusal::Refusal,

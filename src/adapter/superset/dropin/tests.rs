@@ -67,7 +67,7 @@ fn a_grant_that_fits_into_no_session_comes_with_a_warning() {
         audience: None,
         max_lifetime: Duration::from_mins(10),
         leeway: Duration::from_secs(5),
-        keys,
+        keys: keys.into(),
         claims: ClaimNames::default(),
         generation: 1,
     })];
