@@ -78,7 +78,7 @@ fn accepted(token: &str, issuers: &[Arc<Issuer>]) -> bool {
 fn asks_for(token: &str, issuers: &[Arc<Issuer>]) -> Vec<String> {
     let unproven = prove(RawToken::new(token), issuers, &NoCache).unwrap_err();
     let names = unproven.unknown_kid.iter();
-    names.map(ToString::to_string).collect()
+    names.map(|unknown| unknown.issuer.to_string()).collect()
 }
 
 fn der(pem: &[u8]) -> Vec<u8> {

@@ -63,8 +63,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         if let Some(detail) = detail {
             tell(&mut story, "detail", &detail);
         }
-        for name in unknown_kid {
-            tell(&mut story, "keys", &fetched(&snapshot, &name));
+        for unknown in unknown_kid {
+            tell(&mut story, "keys", &fetched(&snapshot, &unknown.issuer));
         }
         tell(&mut story, "upstream", "is sent nothing");
     }

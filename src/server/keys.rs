@@ -22,7 +22,10 @@ pub(super) use tend::tend;
 use super::app::{App, Generation};
 use crate::{
     config::{IssuerEntry, KeySource},
-    gate::{request::UnixTime, token::keys::KeyRing},
+    gate::{
+        request::UnixTime,
+        token::{KeyRing, UnknownKid},
+    },
 };
 
 /// All sources of fetched keys. It outlives configurations, so that a reload loses no key while a provider is down.
@@ -145,16 +148,18 @@ impl Keychain {
             })
     }
 
-    /// Asks for fresher keys of these issuers, and waits for them a little: whether it is worth judging again.
+    /// Asks for fresher keys than those that a token was judged by, and waits for them a little: whether it is worth judging again.
     ///
     /// A stranger can name any key that there is not, so this is cheap: one fetch at a time, one in vain in [`PAUSE`], few who wait.
-    pub(super) async fn fresher(&self, issuers: &[Arc<str>]) -> bool {
+    pub(super) async fn fresher(&self, unknown: &[UnknownKid]) -> bool {
         let now = Instant::now();
         let asked: Vec<(Arc<Place>, u64)> = {
             let places = lock(&self.places);
-            let places = issuers.iter().filter_map(|name| places.get(name));
+            let places = unknown
+                .iter()
+                .filter_map(|unknown| Some((places.get(&unknown.issuer)?, unknown.ring)));
             places
-                .filter_map(|place| Some((Arc::clone(place), place.ask(now)?)))
+                .filter_map(|(place, judged)| Some((Arc::clone(place), place.ask(judged, now)?)))
                 .collect()
         };
         let mut fresher = false;
@@ -217,8 +222,17 @@ impl Place {
     }
 
     /// Asks for a fetch that begins after now; the number of the one to wait for. `None`: there was one just before.
-    fn ask(&self, now: Instant) -> Option<u64> {
+    ///
+    /// Where other keys came since the request was judged, it is one that has ended: another fetch would be in vain, and delay the next that is not.
+    fn ask(&self, judged: u64, now: Instant) -> Option<u64> {
         let mut state = lock(&self.state);
+        if state
+            .ring
+            .as_ref()
+            .is_some_and(|ring| ring.generation() != judged)
+        {
+            return Some(0);
+        }
         let next = state.begun.saturating_add(1);
         if state.asked {
             return Some(next);

@@ -1,8 +1,11 @@
 //! A request turned away, with what the auditor learns.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-use crate::gate::{refusal::Refusal, token::Unproven};
+use crate::gate::{
+    refusal::Refusal,
+    token::{UnknownKid, Unproven},
+};
 
 /// A request turned away: the public code, and a detail for the audit trail alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,7 +17,7 @@ pub struct Denial {
     /// What the client learns beyond the refusal's own sentence: which of the filters that it sent, and why. Nothing that it did not know before.
     pub told: Option<Box<str>>,
     /// Issuers whose keys are fetched and do not have the key that the token names: with fresher keys the verdict may be another.
-    pub unknown_kid: Vec<Arc<str>>,
+    pub unknown_kid: Vec<UnknownKid>,
 }
 
 impl Denial {
@@ -50,7 +53,7 @@ impl From<Refusal> for Denial {
 impl From<Unproven> for Denial {
     fn from(unproven: Unproven) -> Self {
         let Unproven { unknown_kid } = unproven;
-        let detail = unknown_kid.first().map(|issuer| {
+        let detail = unknown_kid.first().map(|UnknownKid { issuer, .. }| {
             format!("the keys of issuer `{issuer}` have none of the token's `kid`").into()
         });
         Self {

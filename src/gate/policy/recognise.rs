@@ -136,9 +136,12 @@ pub fn recognise<'a>(
             in_force(&expired, revocations, req.now)?;
             let jar = Jar::read(req.headers)?;
             let stands_in = sessions.granting_as(&jar, &expired);
-            stands_in.map(Some).map_err(|denial| match denial.refusal {
-                Refusal::TokenRevoked => denial,
-                _ => Refusal::TokenExpired.into(),
+            stands_in.map(Some).map_err(|denial| {
+                if denial.refusal == Refusal::TokenRevoked {
+                    denial
+                } else {
+                    Refusal::TokenExpired.into()
+                }
             })
         }
         (Err(why), _) => Err(why.into()),

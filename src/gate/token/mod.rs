@@ -20,10 +20,8 @@ use smallvec::SmallVec;
 pub use cache::{FrontCache, MokaCache};
 pub use claims::{ClaimNames, Claims};
 pub use key::Key;
-pub use keys::{Issuer, KeySet, Keys};
+pub use keys::{Issuer, KeyRing, KeySet, Keys};
 pub use sign::Signer;
-
-use keys::KeyRing;
 
 use super::{id::SessionId, refusal::Refusal, request::UnixTime, session::GrantTag};
 
@@ -285,7 +283,16 @@ impl VerificationCache for NoCache {
 #[derive(Debug, Default)]
 pub struct Unproven {
     /// Issuers whose keys are fetched, and which have no key of the name that the token gives: with fresher keys the verdict may be another.
-    pub unknown_kid: Vec<Arc<str>>,
+    pub unknown_kid: Vec<UnknownKid>,
+}
+
+/// An issuer's keys, and a token that names none of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownKid {
+    /// The issuer.
+    pub issuer: Arc<str>,
+    /// The generation of the ring that was looked through ([`KeyRing::generation`]): where another is in force by now, judging again may be enough.
+    pub ring: u64,
 }
 
 impl From<Unproven> for Refusal {

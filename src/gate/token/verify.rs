@@ -7,7 +7,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    Claims, Issuer, Proof, RawToken, Signed, Unproven, json, key::accepted, keys::KeyRing,
+    Claims, Issuer, Proof, RawToken, Signed, UnknownKid, Unproven, json, key::accepted,
+    keys::KeyRing,
 };
 
 /// Checks a token against the issuers of a site and their keys, one ring for each.
@@ -28,7 +29,10 @@ pub(super) fn verify(
         let unknown = accepted().filter(|(issuer, ring)| token.names_no_key_of(issuer, ring));
         return Err(Unproven {
             unknown_kid: unknown
-                .map(|(issuer, _)| Arc::clone(&issuer.name))
+                .map(|(issuer, ring)| UnknownKid {
+                    issuer: Arc::clone(&issuer.name),
+                    ring: ring.generation(),
+                })
                 .collect(),
         });
     };

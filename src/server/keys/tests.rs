@@ -13,6 +13,9 @@ fn place() -> Arc<Place> {
     Place::new(&Arc::from("idp"), &Arc::new(source), None)
 }
 
+/// The generation of the ring that a place has before any fetch.
+const NONE: u64 = 0;
+
 fn ended(place: &Place, number: u64) {
     place.end(number, Outcome::Unchanged, UnixTime(1));
 }
@@ -21,24 +24,24 @@ fn ended(place: &Place, number: u64) {
 async fn requests_share_one_fetch_and_strangers_cannot_force_more() {
     let place = place();
     let begun = Instant::now();
-    assert_eq!(place.ask(begun), Some(1));
-    assert_eq!(place.ask(begun), Some(1), "the same one");
+    assert_eq!(place.ask(NONE, begun), Some(1));
+    assert_eq!(place.ask(NONE, begun), Some(1), "the same one");
     let first = place.begin();
-    assert_eq!(place.ask(begun), Some(1), "under way");
+    assert_eq!(place.ask(NONE, begun), Some(1), "under way");
     ended(&place, first);
-    assert_eq!(place.ask(begun + PAUSE / 2), None, "one just before");
+    assert_eq!(place.ask(NONE, begun + PAUSE / 2), None, "one just before");
     let timed = place.begin();
     assert_eq!(
-        place.ask(begun + PAUSE / 2),
+        place.ask(NONE, begun + PAUSE / 2),
         Some(timed),
         "under way anyhow"
     );
     ended(&place, timed);
-    assert_eq!(place.ask(begun + PAUSE), Some(timed + 1));
+    assert_eq!(place.ask(NONE, begun + PAUSE), Some(timed + 1));
     let fruitful = place.begin();
     place.end(fruitful, Outcome::Changed, UnixTime(1));
     assert_eq!(
-        place.ask(begun + PAUSE),
+        place.ask(NONE, begun + PAUSE),
         Some(fruitful + 1),
         "a provider that rotates twice in a row"
     );
@@ -49,9 +52,24 @@ async fn keys_are_asked_for_anew_where_a_fetch_began_before() {
     let place = place();
     let timed = place.begin();
     // What this one brings may be older than the key that the request names.
-    assert_eq!(place.ask(Instant::now()), Some(timed + 1));
+    assert_eq!(place.ask(NONE, Instant::now()), Some(timed + 1));
     ended(&place, timed);
     assert!(place.is_asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_judged_by_older_keys_is_judged_again_and_causes_no_fetch() {
+    let place = place();
+    let fetch = place.begin();
+    let ring = Arc::new(KeyRing::from(crate::gate::token::KeySet::new()));
+    let now = Instant::now();
+    lock(&place.state).ring = Some(Arc::clone(&ring));
+    place.end(fetch, Outcome::Changed, UnixTime(1));
+    let number = place.ask(ring.generation() ^ 1, now).unwrap();
+    assert!(place.wait(number, now).await, "at once");
+    assert!(!place.is_asked());
+    // So the next key that is unknown is fetched without a pause.
+    assert_eq!(place.ask(ring.generation(), now), Some(fetch + 1));
 }
 
 #[tokio::test(start_paused = true)]
