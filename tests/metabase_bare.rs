@@ -23,6 +23,8 @@ mod rules;
 mod surroundings;
 #[path = "metabase/vectors.rs"]
 mod vectors;
+#[path = "support/wire.rs"]
+mod wire;
 
 use client::{Reply, get, post};
 use metabase::{SECRET, Standin, fixtures, token};

@@ -1,12 +1,15 @@
 // What the checks stand on: a way to count, the stand-in, the gateway, the pages of three hosts, and tokens.
 
-import { spawn } from 'node:child_process';
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { join } from 'node:path';
 import readline from 'node:readline';
+
+import { ending, freePort, sleep, started, until } from '../support/checks.mjs';
+
+export { check, sleep, stopAll, summary, until } from '../support/checks.mjs';
 
 const { EMBEDGATE_BIN, EMBEDGATE_TEST_ARTIFACTS, EMBEDGATE_TEST_CERTS, EMBEDGATE_TEST_STANDIN } = process.env;
 
@@ -29,70 +32,6 @@ const cert = readFileSync(join(EMBEDGATE_TEST_CERTS, 'edge.pem'));
 const key = readFileSync(join(EMBEDGATE_TEST_CERTS, 'edge.key'));
 export const certificate = cert;
 export const artifact = (name) => join(EMBEDGATE_TEST_ARTIFACTS, name);
-
-// ------------------------------------------------------------------------------------------------------------- counting
-
-const outcome = { passed: 0, failed: 0 };
-
-export async function check(name, body) {
-  const began = Date.now();
-  try {
-    await body();
-    outcome.passed += 1;
-    console.log(`ok    ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
-  } catch (error) {
-    outcome.failed += 1;
-    console.log(`FAIL  ${name}\n      ${String(error.stack ?? error).replaceAll('\n', '\n      ')}`);
-  }
-}
-
-export function summary() {
-  console.log(`metabase: ${outcome.passed} passed, ${outcome.failed} failed`);
-  return outcome.failed === 0 && outcome.passed > 0;
-}
-
-export const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
-
-// What `probe` finds, once it finds something.
-export async function until(what, probe, seconds = 15) {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await probe();
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error(`waited ${seconds} s for ${what}`);
-    await sleep(50);
-  }
-}
-
-// ------------------------------------------------------------------------------------------------------- what was started
-
-const ending = [];
-
-export async function stopAll() {
-  for (const end of ending.splice(0).reverse()) await end();
-}
-
-function started(command, options, more = {}) {
-  const child = spawn(command, options, { stdio: ['ignore', 'pipe', 'pipe'], ...more });
-  child.over = new Promise((done) => {
-    child.once('exit', (code, signal) => { child.ended = code ?? signal; done(); });
-  });
-  ending.push(async () => {
-    child.kill('SIGTERM');
-    const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
-    await child.over;
-    clearTimeout(late);
-  });
-  return child;
-}
-
-async function freePort() {
-  const server = net.createServer();
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 // The stand-in. `all` is every request that it got from anybody but us, `seen` those since it was told to forget.
 export async function standin() {

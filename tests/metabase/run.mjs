@@ -450,6 +450,6 @@ try {
   await check('the checks run to their end', () => { throw error; });
 } finally {
   await stopAll().catch((error) => check('everything that was started stops', () => { throw error; }));
-  good = summary();
+  good = summary('metabase');
 }
 process.exit(good ? 0 : 1);

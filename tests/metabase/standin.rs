@@ -6,6 +6,8 @@
 
 #[path = "../support/metabase/mod.rs"]
 mod metabase;
+#[path = "../support/wire.rs"]
+mod wire;
 
 use std::{net::SocketAddr, process::ExitCode, thread};
 

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod metabase;
 pub(crate) mod upstream;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -36,7 +36,7 @@ pub(crate) mod token;
 mod values;
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -70,9 +70,6 @@ impl Standin {
 
     /// Starts one on an address.
     pub(crate) fn serve(address: SocketAddr, store: Store) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let state = State {
             store,
             seen: vec![],
@@ -80,7 +77,7 @@ impl Standin {
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || http::serve(listener, &shared));
+        let address = super::wire::listen(address, move |seen| http::answer(&shared, seen))?;
         Ok(Self { address, state })
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{
     State, danger,
     fixtures::VERSION,
-    http::{Answer, Seen},
+    http::{Answer, Seen, nonce},
     now,
     store::Store,
 };
@@ -99,20 +99,6 @@ fn page(store: &Store, seen: &Seen) -> Answer {
     let mut answer = Answer::of("text/html;charset=utf-8", html.into_bytes());
     answer.nonce = Some(nonce);
     answer
-}
-
-/// Ten letters and digits.
-fn nonce() -> String {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut random = [0_u8; 10];
-    let _filled = aws_lc_rs::rand::fill(&mut random);
-    let letter = |byte: &u8| {
-        LETTERS
-            .get(usize::from(*byte) % 62)
-            .copied()
-            .map(char::from)
-    };
-    random.iter().filter_map(letter).collect()
 }
 
 fn asset(seen: &Seen, path: &[&str]) -> Answer {
