@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod databricks;
 pub(crate) mod gateway;
 pub(crate) mod metabase;
 pub(crate) mod upstream;
