@@ -4,6 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
+mod script;
+
+pub use script::admit;
+
 const ENFORCED: HeaderName = header::CONTENT_SECURITY_POLICY;
 const REPORTED: HeaderName = header::CONTENT_SECURITY_POLICY_REPORT_ONLY;
 

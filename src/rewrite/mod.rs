@@ -21,6 +21,7 @@ pub mod decode;
 pub mod foreword;
 pub mod form;
 pub mod header;
+pub mod insert;
 pub mod json;
 pub mod location;
 pub mod multipart;
