@@ -110,6 +110,10 @@ pub struct Outbound {
     pub no_store: bool,
     /// What becomes of the reply's body.
     pub reply: Replying,
+    /// Whether the reply must come whole and without content coding: something of ours goes into it.
+    pub whole: bool,
+    /// Whether it is a page that learns its session later: where a script carries sessions, it gets one without.
+    pub learns_session: bool,
 }
 
 /// The body that goes upstream.
@@ -176,7 +180,7 @@ impl Outbound {
             headers.remove(header::CONTENT_ENCODING);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        if !matches!(self.reply, Replying::Good | Replying::Pass) {
+        if self.whole || !matches!(self.reply, Replying::Good | Replying::Pass) {
             headers.insert(
                 header::ACCEPT_ENCODING,
                 HeaderValue::from_static("identity"),

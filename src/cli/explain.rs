@@ -244,6 +244,7 @@ fn decide(
             path: matched.path_token(),
             opens: matched.route.earns_session || arrival::loads_page(view.method, view.headers),
             about: Some(&|| adapter.about(&matched, None)),
+            ..Beside::default()
         },
         &Checks {
             cache: &NoCache,

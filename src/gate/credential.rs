@@ -3,7 +3,11 @@
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use super::{
-    query::Pair, refusal::Refusal, request::RequestView, resource::Resource, session::Jar,
+    query::Pair,
+    refusal::Refusal,
+    request::RequestView,
+    resource::Resource,
+    session::{Carrier, Jar},
     token::RawToken,
 };
 
@@ -20,7 +24,7 @@ pub struct Places {
 
 /// What a request brings as proof of its viewer. No `Debug`: it is a secret.
 pub enum Credential<'a> {
-    /// Sealed session cookies, at least one.
+    /// Sealed sessions, at least one.
     Sessions(Jar<'a>),
     /// A viewer token; it wins over a session.
     Token(Found<'a>),
@@ -41,6 +45,10 @@ pub struct Found<'a> {
 pub struct Beside<'a> {
     /// The token in the body, where the route has a place for one.
     pub form: Option<&'a str>,
+    /// What carries the site's sessions.
+    pub carrier: Carrier,
+    /// The session in the body, where the request is a page load that brings one there.
+    pub session: Option<&'a str>,
     /// The token in the path, where the route has a place for one.
     pub path: Option<&'a str>,
     /// Whether it loads a page, or is another that a token opens a session with.
@@ -56,7 +64,7 @@ pub const SESSION_COOKIE: &str = "__Host-embedgate";
 /// The same token in several places is one; an empty place is as if it were absent. A session is looked for only where there is no token.
 ///
 /// # Errors
-/// `credential_conflict`: two different tokens, or two different session cookies; `token_invalid`, `session_invalid`: no visible ASCII.
+/// `credential_conflict`: two different tokens, or two different sessions under one name; `token_invalid`, `session_invalid`: no visible ASCII.
 pub fn extract<'a>(
     places: &Places,
     req: &RequestView<'a>,
@@ -65,7 +73,7 @@ pub fn extract<'a>(
     if let Some(found) = token(places, req.query.pairs(), req.headers, beside)? {
         return Ok(Some(Credential::Token(found)));
     }
-    let jar = Jar::read(req.headers)?;
+    let jar = beside.carrier.sessions(req.headers, beside.session)?;
     Ok((!jar.is_empty()).then_some(Credential::Sessions(jar)))
 }
 

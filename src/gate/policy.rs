@@ -20,6 +20,7 @@ use super::{
     refusal::Refusal,
     request::{RequestView, UnixTime},
     route::{Access, Route, RouteMatch},
+    session::Carrier,
     single_use::{Burn, Burning},
     site::Site,
     token::Claims,
@@ -193,6 +194,10 @@ fn from_own_page(
 ) -> Result<(), Denial> {
     let safe = matches!(*req.method, Method::GET | Method::HEAD | Method::OPTIONS);
     match viewer.via {
+        // Our script sends it to its own origin alone.
+        Via::Session { .. } if site.carrier == Carrier::Script && embedding.cors.is_some() => {
+            Err(Refusal::OriginDenied.into())
+        }
         Via::Session { .. } if route.from_ancestors && embedding.cors.is_some() => Ok(()),
         Via::Session { .. } if !safe => Ok(site.frame.judge_write(req)?),
         Via::Session { .. } | Via::Token { .. } => Ok(()),

@@ -3,6 +3,7 @@
 //! The value is base64url of `version | key id | nonce | ciphertext and tag`; version, key id and the site's name are authenticated with it.
 //! A key seals at most 2^32 cookies safely (NIST SP 800-38D section 8.3: random nonces); rotate the secret well before.
 
+pub mod carrier;
 mod content;
 pub mod jar;
 mod tag;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use self::{
+    carrier::Carrier,
     jar::{Holding, Jar, Placing},
     tag::GrantTag,
 };

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     credential::Places, host::Host, limit::SiteLimits, origin::FramePolicy, param::ParamSpec,
-    path::NormalPath, refusal::Refusal, route::RouteTable, sharing::Sharing, token::Issuer,
+    path::NormalPath, refusal::Refusal, route::RouteTable, session::Carrier, sharing::Sharing,
+    token::Issuer,
 };
 
 /// One public host (or host and path prefix) in front of one upstream, with its policy.
@@ -30,6 +31,8 @@ pub struct Site {
     pub limits: SiteLimits,
     /// Whether page loads with a token earn a session.
     pub sessions: bool,
+    /// What carries them.
+    pub carrier: Carrier,
     /// What stops copies.
     pub sharing: Sharing,
     /// Query parameters that are for the gateway and never pass: places of tokens, the hint at a session.

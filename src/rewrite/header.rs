@@ -107,7 +107,7 @@ fn is_reserved_x(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'b') => name.starts_with("b3"),
         Some(b'c') => matches!(name, "client-ip" | "cluster-client-ip" | "correlation-id"),
-        Some(b'e') => name.starts_with("envoy-"),
+        Some(b'e') => name.starts_with("envoy-") || name == "embedgate-session",
         Some(b'f') => name.starts_with("forwarded"),
         Some(b'h') => name == "host" || name.starts_with("http-method"),
         Some(b'm') => name == "method-override",

@@ -118,7 +118,10 @@ fn is_unwanted(name: &str) -> bool {
             name.starts_with("x-metabase-")
                 || matches!(
                     name,
-                    "x-powered-by" | "x-aspnet-version" | "x-aspnetmvc-version"
+                    "x-embedgate-session"
+                        | "x-powered-by"
+                        | "x-aspnet-version"
+                        | "x-aspnetmvc-version"
                 )
                 || name.starts_with("x-accel-")
         }

@@ -86,6 +86,20 @@ pub fn loads_page(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
+/// Makes a form that brought a session the page load that it stands for.
+pub(super) fn become_page_load(parts: &mut Parts) {
+    parts.method = Method::GET;
+    for name in [
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::ORIGIN,
+        header::TRANSFER_ENCODING,
+    ] {
+        parts.headers.remove(name);
+    }
+}
+
 /// Whether a person looks at the answer: a browser that navigates, by form or link.
 pub fn shows_page(headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).is_some_and(|accept| {

@@ -11,12 +11,15 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Sleep, sleep};
 
-use super::sieved::{Sieved, sieved};
+use super::sieved::{Sieved, inserted, sieved};
 use super::upstream::Answer;
 use super::watch::Busy;
 use super::wire::head::Length;
 use super::wire::{Wire, WireError};
-use crate::{observe::record::Record, rewrite::foreword::Foreword};
+use crate::{
+    observe::record::Record,
+    rewrite::{foreword::Foreword, insert::Insert},
+};
 
 /// Why a client's body was not read to its end.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
@@ -301,6 +304,17 @@ impl Body {
             Kind::Upstream(answer) => Kind::Sieved(Box::new(Sieved::new(answer, names, foreword))),
             // What cannot be sieved whole is not sent at all.
             Kind::Full(bytes) => sieved(&bytes, names, foreword).map_or(Kind::Empty, Kind::Full),
+            kind @ (Kind::Empty | Kind::Sieved(_) | Kind::Tunnel(_)) => kind,
+        };
+        self
+    }
+
+    /// The same page with something of ours in it.
+    #[must_use]
+    pub(super) fn inserted(mut self, insert: Insert) -> Self {
+        self.kind = match self.kind {
+            Kind::Upstream(answer) => Kind::Sieved(Box::new(Sieved::inserted(answer, insert))),
+            Kind::Full(bytes) => Kind::Full(inserted(&bytes, insert)),
             kind @ (Kind::Empty | Kind::Sieved(_) | Kind::Tunnel(_)) => kind,
         };
         self

@@ -3,7 +3,9 @@
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::body::Body;
-use crate::gate::{origin::Origin, request::RequestView, site::Site};
+use crate::gate::{
+    origin::Origin, request::RequestView, session::carrier::SESSION_HEADER, site::Site,
+};
 
 /// The answer to a preflight; `None` for any other request.
 ///
@@ -39,11 +41,23 @@ pub(super) fn preflight(site: &Site, req: &RequestView<'_>) -> Option<Response<B
                 HeaderValue::from_static("true"),
             );
         }
-        if let Some(names) = req.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        let names = req.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        if let Some(names) = names.and_then(sendable) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
         }
     }
     Some(response)
+}
+
+/// The fields that another origin may send: all that it asks for, but for the one in which a page of the site itself sends its session.
+fn sendable(names: &HeaderValue) -> Option<HeaderValue> {
+    let all = names.to_str().ok()?;
+    let ours = |name: &str| name.trim().eq_ignore_ascii_case(SESSION_HEADER.as_str());
+    if !all.split(',').any(ours) {
+        return Some(names.clone());
+    }
+    let rest: Vec<&str> = all.split(',').filter(|name| !ours(name)).collect();
+    HeaderValue::from_str(&rest.join(",")).ok()
 }
 
 /// The origin that asks, where it is one of the site's frame ancestors.

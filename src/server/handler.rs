@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Request, Response, header, request::Parts};
+use http::{Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -16,10 +16,11 @@ use super::{
     cors,
     exchange::Errand,
     failure::Failure,
+    granted,
     plan::{self, BodyUse},
     refuse, reply,
     scene::{Next, Payload, Scene, Send},
-    session::{self, Owed},
+    session::{self, Occasion, Owed},
     upstream::{Upstreams, Warrant},
     wire::head::Outgoing,
 };
@@ -59,7 +60,7 @@ impl Service for Gateway {
         let page = arrival::shows_page(&parts.headers);
         let asking = parts.headers.get(header::ORIGIN).cloned();
         let referer = parts.headers.get(header::REFERER).cloned();
-        let head = parts.method == http::Method::HEAD;
+        let head = parts.method == Method::HEAD;
         let mut owed = Owed::default();
         let served = self
             .serve(
@@ -111,7 +112,7 @@ impl Gateway {
             return Err(Refusal::Overloaded.into());
         }
         let now = self.app.clock.now();
-        let (next, here) = {
+        let (next, here, carried) = {
             let arrival = Arrival::read(parts)?;
             let (site, path) = generation
                 .snapshot
@@ -119,7 +120,11 @@ impl Gateway {
                 .find(&arrival.host, &arrival.path)?;
             let here = generation.site(site).ok_or(Refusal::SiteUnknown)?;
             record.site(site, &here.metrics);
-            let view = arrival::view(parts, &arrival, &path, client, now);
+            let mut view = arrival::view(parts, &arrival, &path, client, now);
+            let carried = site.carrier.is_carried(&view);
+            if carried {
+                view.method = &Method::GET;
+            }
             if let Some(answer) = cors::preflight(site, &view) {
                 return Ok(answer);
             }
@@ -129,9 +134,14 @@ impl Gateway {
                 here,
                 view: &view,
                 arrival: &arrival,
+                carried,
             };
-            (self.decide(&scene, body, record, owed).await?, here)
+            let next = self.decide(&scene, body, record, owed).await?;
+            (next, here, carried)
         };
+        if carried {
+            arrival::become_page_load(parts);
+        }
         match next {
             Next::Answer(answer) => Ok(answer),
             Next::Send(send) => {
@@ -167,15 +177,17 @@ impl Gateway {
         }
         let usage = scene.here.plan.body_use(matched.index);
         // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
-        let (body, form) = scene.credential(&matched, usage, body).await?;
-        let page = route.earns_session || arrival::loads_page(view.method, view.headers);
+        let (body, brought) = scene.credential(&matched, usage, body).await?;
+        let occasion = scene.occasion(route);
         let held = body.as_ref().ok().and_then(Payload::held);
         let about = || scene.here.adapter.about(&matched, held);
         let beside = Beside {
-            form: form.as_deref(),
+            form: brought.token.as_deref(),
+            session: brought.session.as_ref().map(|(sealed, _)| &**sealed),
             path: matched.path_token(),
-            opens: page,
+            opens: occasion.opens(),
             about: Some(&about),
+            ..Beside::default()
         };
         let viewer = self.recognise(scene, route, beside).await?;
         if let Some(viewer) = &viewer {
@@ -185,13 +197,18 @@ impl Gateway {
             record.resource(format!("{}:{}", rule.kind, rule.id(&matched.captures)?));
         }
         let permit = policy::decide(site, &matched, viewer, view)?;
-        let permit = self.settle(scene, permit, page, record, owed).await?;
+        let permit = self.settle(scene, permit, occasion, record, owed).await?;
+        let sealed = if occasion == Occasion::Loading {
+            owed.take_sealed()
+        } else {
+            None
+        };
         let admitted = scene.generation.limits.charge(permit)?;
         let payload = match body {
             Ok(payload) => payload,
             Err(body) => scene.payload(&matched, usage, body).await?,
         };
-        if let Some(answer) = scene.at_once(&admitted, page, owed) {
+        if let Some(answer) = scene.at_once(&admitted, occasion, owed) {
             return Ok(Next::Answer(answer));
         }
         let want = scene.here.adapter.wants(admitted.permit(), &matched)?;
@@ -206,7 +223,11 @@ impl Gateway {
         })?;
         match plan {
             Plan::Answer(answer) => Ok(Next::Answer(scene.answer(&admitted, *answer, record))),
-            Plan::Send(outbound) => scene.prepare(admitted, payload, outbound, record),
+            Plan::Send(mut outbound) => {
+                let hops = brought.session.map_or(0, |(_, hops)| hops);
+                let granted = scene.granted(sealed, hops, &mut outbound);
+                scene.prepare(admitted, payload, (outbound, granted), record)
+            }
         }
     }
 
@@ -236,19 +257,19 @@ impl Gateway {
         Ok(verdict?)
     }
 
-    /// Has the token burnt, where it opens one page, and works out the cookies that the answer owes its viewer.
+    /// Has the token burnt, where it opens one page, and works out what the answer owes its viewer.
     async fn settle(
         &self,
         scene: &Scene<'_>,
         permit: Permit,
-        page: bool,
+        occasion: Occasion,
         record: &mut Record,
         owed: &mut Owed,
     ) -> Result<Permit, Failure> {
         let Scene { site, view, .. } = *scene;
         let sealer = scene.generation.snapshot.sessions.as_deref();
         let cache = self.front.before(&self.app.cache);
-        let of = |permit: &Permit| Owed::of(permit, sealer, page, view, &cache);
+        let of = |permit: &Permit| Owed::of(permit, sealer, occasion, view, &cache);
         *owed = of(&permit);
         if let (Some(large), Some(viewer)) = (owed.too_large, permit.viewer()) {
             let issuer = &viewer.signed.issuer().name;
@@ -311,6 +332,7 @@ impl Gateway {
             target,
             payload,
             mut outbound,
+            granted,
         } = send;
         let permit = admitted.permit();
         let host = parts.headers.get(header::HOST).cloned();
@@ -360,6 +382,13 @@ impl Gateway {
             body,
         )
         .await?;
+        let body = match granted {
+            None => body,
+            Some(granted) => {
+                let place = (&**permit.site(), permit.embedding());
+                granted::finish(&granted, place, &parts.method, &mut head, body)?
+            }
+        };
         let (_, taken) = admitted.into_parts();
         record.hold(taken);
         Ok(Response::from_parts(head, body))

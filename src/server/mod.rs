@@ -15,6 +15,7 @@ pub mod counters;
 pub mod exchange;
 mod expiry;
 mod failure;
+mod granted;
 pub mod handler;
 mod io;
 pub mod keys;

@@ -80,13 +80,13 @@ pub(super) async fn finish(
 }
 
 /// Whether a body has a content coding.
-fn is_coded(headers: &HeaderMap) -> bool {
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The media type, without its parameters, in lower case.
-fn media(headers: &HeaderMap) -> Option<String> {
+pub(super) fn media(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let media = text.split(';').next().unwrap_or_default();
     Some(media.trim().to_ascii_lowercase())
@@ -115,7 +115,7 @@ async fn failed(headers: &mut HeaderMap, body: Option<Body>) -> Body {
     Body::full("An error occurred.")
 }
 
-fn unreadable(what: &str) -> Failure {
+pub(super) fn unreadable(what: &str) -> Failure {
     Denial::because(
         Refusal::UpstreamFailed,
         format!("the upstream answered something else than {what}"),
@@ -131,12 +131,15 @@ const ADDRESSES: [HeaderName; 4] = [
     header::REFRESH,
 ];
 /// What says something of a body that does not stay as it is.
-const OF_THE_BODY: [HeaderName; 5] = [
+pub(super) const OF_THE_BODY: [HeaderName; 8] = [
     header::ACCEPT_RANGES,
+    HeaderName::from_static("content-digest"),
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
+    HeaderName::from_static("digest"),
     header::ETAG,
     header::LAST_MODIFIED,
+    HeaderName::from_static("repr-digest"),
 ];
 /// The longest failure that is read, in bytes.
 const FAILURE_LIMIT: usize = 64 * 1024;

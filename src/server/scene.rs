@@ -8,11 +8,12 @@ use hyper::body::Incoming;
 
 use super::{
     app::{Generation, SiteRuntime},
-    arrival::Arrival,
+    arrival::{self, Arrival},
     body::{Body, RequestBody},
     failure::Failure,
+    granted::{self, Granted},
     plan::BodyUse,
-    session::{self, Owed},
+    session::{self, Occasion, Owed},
 };
 use crate::{
     adapter::{Answer, Outbound},
@@ -20,8 +21,8 @@ use crate::{
         limit::Admitted,
         policy::{Hint, Permit, Via},
         request::RequestView,
-        route::{Action, RouteMatch},
-        session::{GrantTag, Jar},
+        route::{Action, Route, RouteMatch},
+        session::{Carrier, GrantTag, Jar, carrier::SESSION_HEADER},
         site::Site,
     },
     observe::record::Record,
@@ -42,6 +43,8 @@ pub(super) struct Send {
     pub(super) target: String,
     pub(super) payload: Payload,
     pub(super) outbound: Box<Outbound>,
+    /// What the page's script is given, where one carries sessions.
+    pub(super) granted: Option<Granted>,
 }
 
 /// The body of a request: passing through, or held because something had to read it.
@@ -67,9 +70,48 @@ pub(super) struct Scene<'a> {
     pub(super) here: &'a SiteRuntime,
     pub(super) view: &'a RequestView<'a>,
     pub(super) arrival: &'a Arrival<'a>,
+    /// Whether it is a page load that came as a form, with its session in it.
+    pub(super) carried: bool,
+}
+
+/// What the body of a request was read for.
+#[derive(Default)]
+pub(super) struct Brought {
+    /// A token.
+    pub(super) token: Option<String>,
+    /// A session, and over how many pages it came that led on at once.
+    pub(super) session: Option<(String, u8)>,
 }
 
 impl Scene<'_> {
+    /// What the request is to a session. No page load can send a header field of ours.
+    pub(super) fn occasion(&self, route: &Route) -> Occasion {
+        let Self { site, view, .. } = self;
+        let called = site.carrier == Carrier::Script && view.headers.contains_key(&SESSION_HEADER);
+        let loads = !called && arrival::loads_page(view.method, view.headers);
+        match (self.carried || loads, route.earns_session) {
+            (true, _) => Occasion::Loading,
+            (false, true) => Occasion::Earning,
+            (false, false) => Occasion::Call,
+        }
+    }
+
+    /// What the page is given that is about to be asked for, where it is to carry its session itself.
+    pub(super) fn granted(
+        &self,
+        session: Option<String>,
+        hops: u8,
+        outbound: &mut Outbound,
+    ) -> Option<Granted> {
+        let learns = outbound.learns_session && self.site.carrier == Carrier::Script;
+        if session.is_none() && !learns {
+            return None;
+        }
+        outbound.whole = true;
+        outbound.no_store = true;
+        Some(Granted { session, hops })
+    }
+
     /// Reads the body where it must be read, within the route's bound.
     pub(super) async fn payload(
         &self,
@@ -95,17 +137,28 @@ impl Scene<'_> {
         matched: &RouteMatch<'_, '_>,
         usage: BodyUse,
         body: Incoming,
-    ) -> Result<(Result<Payload, Incoming>, Option<String>), Failure> {
+    ) -> Result<(Result<Payload, Incoming>, Brought), Failure> {
+        if self.carried {
+            let pause = self.generation.snapshot.listen.body_timeout;
+            let form = RequestBody::collect(body, LONGEST_FORM, pause).await?;
+            let brought = Brought {
+                token: None,
+                session: granted::carried(&form)?,
+            };
+            // Nothing of it is for the upstream.
+            return Ok((Ok(Payload::Held(Bytes::new())), brought));
+        }
         let Some(field) = &matched.route.form_credential else {
             let tells = self.here.adapter.is_told_by_body(matched.route);
             if tells && self.has_several_sessions() {
-                return Ok((Ok(self.payload(matched, usage, body).await?), None));
+                let payload = self.payload(matched, usage, body).await?;
+                return Ok((Ok(payload), Brought::default()));
             }
-            return Ok((Err(body), None));
+            return Ok((Err(body), Brought::default()));
         };
         let media = body::media(self.view.headers)?;
         if matches!(media, body::Media::Json | body::Media::Other) {
-            return Ok((Err(body), None));
+            return Ok((Err(body), Brought::default()));
         }
         let payload = self.payload(matched, usage, body).await?;
         let token = match (&payload, media) {
@@ -117,14 +170,15 @@ impl Scene<'_> {
             }
             _ => None,
         };
-        Ok((Ok(payload), token))
+        let session = None;
+        Ok((Ok(payload), Brought { token, session }))
     }
 
     /// What embedgate answers itself without asking the adapter: beacons, the redirect that takes a token out of the URL.
     pub(super) fn at_once(
         &self,
         admitted: &Admitted,
-        page: bool,
+        occasion: Occasion,
         owed: &Owed,
     ) -> Option<Response<Body>> {
         let permit = admitted.permit();
@@ -134,7 +188,9 @@ impl Scene<'_> {
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 Some(self.own(permit, response))
             }
-            Action::Proxy if page && self.leads_on(permit, owed) => self.redirect(permit),
+            Action::Proxy if occasion.opens() && self.leads_on(permit, owed) => {
+                self.redirect(permit)
+            }
             Action::Local(_) | Action::Proxy => None,
         }
     }
@@ -144,7 +200,9 @@ impl Scene<'_> {
         let Some(viewer) = permit.viewer() else {
             return false;
         };
-        if !(self.site.sessions && self.here.adapter.takes_token_out()) {
+        // Without a cookie, the address that it leads to would grant nothing: the page's script takes the token out of it.
+        let by_cookie = self.site.sessions && self.site.carrier == Carrier::Cookie;
+        if !(by_cookie && self.here.adapter.takes_token_out()) {
             return false;
         }
         let session = owed.is_some() || matches!(viewer.via, Via::Session { .. });
@@ -154,6 +212,9 @@ impl Scene<'_> {
     }
 
     fn has_several_sessions(&self) -> bool {
+        if self.site.carrier == Carrier::Script {
+            return false;
+        }
         let jar = Jar::read(self.view.headers);
         jar.is_ok_and(|jar| jar.values().nth(1).is_some())
     }
@@ -194,7 +255,7 @@ impl Scene<'_> {
         &self,
         admitted: Admitted,
         payload: Payload,
-        mut outbound: Box<Outbound>,
+        (mut outbound, granted): (Box<Outbound>, Option<Granted>),
         record: &mut Record,
     ) -> Result<Next, Failure> {
         let target = if let Some(target) = outbound.target.take() {
@@ -214,6 +275,7 @@ impl Scene<'_> {
             target,
             payload,
             outbound,
+            granted,
         })))
     }
 
@@ -223,3 +285,6 @@ impl Scene<'_> {
         response
     }
 }
+
+/// Bytes of a form that brings a session.
+const LONGEST_FORM: u64 = 8 * 1024;

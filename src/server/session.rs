@@ -1,4 +1,5 @@
-//! Session cookies on the wire: given at a page load with a token, sealed afresh, taken away; and the redirect that takes the token out of the URL.
+//! Sessions on the wire, in cookies or for the page's script: given at a page load with a token, sealed afresh, taken away; and the redirect that takes
+//! the token out of the URL.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -8,14 +9,36 @@ use crate::gate::{
     query::{self, Query},
     refusal::Refusal,
     request::RequestView,
-    session::{GrantTag, Jar, Opening, Placing, Sealer, TooLarge},
+    session::{
+        Carrier, GrantTag, Jar, Opening, Placing, Sealer, TooLarge, carrier::SESSION_HEADER,
+    },
     token::VerificationCache,
 };
 
-/// The cookies that a response owes its viewer.
+/// What a request is to a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Occasion {
+    /// A call: it goes on by one.
+    Call,
+    /// A call by which a token opens one.
+    Earning,
+    /// A page load: a token opens one by it, and a page is shown.
+    Loading,
+}
+
+impl Occasion {
+    /// Whether a token opens a session by it.
+    pub(super) fn opens(self) -> bool {
+        self != Self::Call
+    }
+}
+
+/// What a response owes its viewer.
 #[derive(Default)]
 pub(super) struct Owed {
     cookies: Vec<HeaderValue>,
+    /// A sealed session for the page's script.
+    sealed: Option<String>,
     when: When,
     /// A grant that should have become a session, and did not fit.
     pub(super) too_large: Option<TooLarge>,
@@ -34,11 +57,11 @@ enum When {
 }
 
 impl Owed {
-    /// For a page load with a token, or a session whose cookie wants a fresh seal.
+    /// For a page load with a token, or a session that wants a fresh seal.
     pub(super) fn of(
         permit: &Permit,
         sealer: Option<&Sealer>,
-        page: bool,
+        occasion: Occasion,
         req: &RequestView<'_>,
         cache: &impl VerificationCache,
     ) -> Self {
@@ -47,8 +70,11 @@ impl Owed {
         let (Some(sealer), Some(viewer)) = (sealer, permit.viewer()) else {
             return Self::default();
         };
+        let by_script = site.carrier == Carrier::Script;
         let begins = match viewer.via {
-            Via::Token { .. } if page => true,
+            Via::Token { .. } if occasion.opens() => true,
+            // Each page is given its session.
+            Via::Session { .. } if by_script && occasion == Occasion::Loading => false,
             Via::Session { renew: true, .. } => false,
             Via::Session { .. } | Via::Token { .. } => return Self::default(),
         };
@@ -73,6 +99,13 @@ impl Owed {
         let Some(value) = value else {
             return Self::default();
         };
+        if by_script {
+            return Self {
+                sealed: Some(value),
+                when: if begins { When::Good } else { When::Answered },
+                ..Self::default()
+            };
+        }
         // A page load heals what cannot be read.
         let jar = Jar::read(req.headers).unwrap_or_default();
         let frames = by_browser(req);
@@ -87,13 +120,18 @@ impl Owed {
         Self {
             cookies: cookies(&placing, &value),
             when,
-            too_large: None,
+            ..Self::default()
         }
     }
 
     /// From now on they go with any answer.
     pub(super) fn always(&mut self) {
         self.when = When::Always;
+    }
+
+    /// The session for a page that is being loaded: its markup brings it, no header field does.
+    pub(super) fn take_sealed(&mut self) -> Option<String> {
+        self.sealed.take()
     }
 
     /// Whether there is a session to go on by.
@@ -108,6 +146,15 @@ impl Owed {
             When::Answered => !refused,
             When::Good => !refused && (status.is_success() || status.is_redirection()),
         };
+        if let Some(sealed) = self.sealed.filter(|_| due)
+            && let Ok(mut value) = HeaderValue::try_from(sealed)
+        {
+            value.set_sensitive(true);
+            headers.insert(&SESSION_HEADER, value);
+            // What is read again from a cache would take the page back to this session.
+            let nobody = HeaderValue::from_static("private, no-store");
+            headers.insert(header::CACHE_CONTROL, nobody);
+        }
         if due {
             for cookie in self.cookies {
                 headers.append(header::SET_COOKIE, cookie);

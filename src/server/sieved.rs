@@ -1,4 +1,4 @@
-//! Response bodies of JSON that stream through, less some members, and with others in their stead.
+//! Response bodies that are changed while they stream through: JSON less some members, pages with an element of ours.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -9,14 +9,21 @@ use super::upstream::Answer;
 use super::wire::WireError;
 use crate::rewrite::{
     foreword::Foreword,
+    insert::Insert,
     sieve::{Sieve, SieveError},
 };
 
-/// An upstream's JSON body, less some members.
+/// An upstream's body, and what becomes of it.
 pub(super) struct Sieved {
     answer: Answer,
-    sieve: Sieve,
-    foreword: Option<Foreword>,
+    edit: Edit,
+}
+
+enum Edit {
+    /// A page, into which something goes; whether it has ended.
+    Insert(Insert, bool),
+    /// JSON, less some members, with others at its beginning.
+    Sieve(Sieve, Option<Foreword>),
 }
 
 impl Sieved {
@@ -27,8 +34,14 @@ impl Sieved {
     ) -> Self {
         Self {
             answer,
-            sieve: Sieve::new(names),
-            foreword,
+            edit: Edit::Sieve(Sieve::new(names), foreword),
+        }
+    }
+
+    pub(super) fn inserted(answer: Answer, insert: Insert) -> Self {
+        Self {
+            answer,
+            edit: Edit::Insert(insert, false),
         }
     }
 
@@ -38,20 +51,38 @@ impl Sieved {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, WireError>>> {
         loop {
-            let Some(data) = ready!(self.answer.poll_data(cx)) else {
-                return Poll::Ready(self.sieve.finish().err().map(|error| Err(broken(error))));
-            };
-            let mut out = Vec::new();
-            let sieved = data.and_then(|data| self.sieve.push(&data, &mut out).map_err(broken));
-            if let Some(foreword) = &mut self.foreword {
-                foreword.write(&mut out);
-            }
-            match sieved {
+            let data = ready!(self.answer.poll_data(cx)).transpose();
+            let out = data.and_then(|data| self.edit.over(data.as_deref()).map_err(broken));
+            match out {
                 Err(error) => return Poll::Ready(Some(Err(error))),
-                Ok(()) if out.is_empty() => {}
-                Ok(()) => return Poll::Ready(Some(Ok(out.into()))),
+                Ok(None) => return Poll::Ready(None),
+                Ok(Some(out)) if out.is_empty() => {}
+                Ok(Some(out)) => return Poll::Ready(Some(Ok(out.into()))),
             }
         }
+    }
+}
+
+impl Edit {
+    /// What goes on of the next part; of the end, what was held back, once.
+    fn over(&mut self, part: Option<&[u8]>) -> Result<Option<Vec<u8>>, SieveError> {
+        let mut out = Vec::new();
+        match (self, part) {
+            (Self::Insert(insert, _), Some(part)) => insert.push(part, &mut out),
+            (Self::Insert(_, true), None) => return Ok(None),
+            (Self::Insert(insert, ended), None) => {
+                *ended = true;
+                insert.finish(&mut out);
+            }
+            (Self::Sieve(sieve, _), None) => return sieve.finish().map(|()| None),
+            (Self::Sieve(sieve, foreword), Some(part)) => {
+                sieve.push(part, &mut out)?;
+                if let Some(foreword) = foreword {
+                    foreword.write(&mut out);
+                }
+            }
+        }
+        Ok(Some(out))
     }
 }
 
@@ -72,4 +103,12 @@ pub(super) fn sieved(
         foreword.write(&mut out);
     }
     Some(out.into())
+}
+
+/// A whole page, with what goes into it.
+pub(super) fn inserted(page: &[u8], mut insert: Insert) -> Bytes {
+    let mut out = Vec::new();
+    insert.push(page, &mut out);
+    insert.finish(&mut out);
+    out.into()
 }

@@ -19,6 +19,7 @@ mod pairs;
 mod reload;
 mod revocation;
 mod revocation_crash;
+mod script;
 mod several;
 mod sharing;
 #[path = "../support/mod.rs"]

@@ -17,6 +17,7 @@ use embedgate::{
         param::{Mode, ParamSpec, Type},
         policy::{Via, Viewer},
         route::{Access, Action, Route, RouteTable},
+        session::Carrier,
         sharing::Sharing,
         site::Site,
         token::{self, ClaimNames, Issuer, KeySet, NoCache, RawToken, Signer},
@@ -84,6 +85,7 @@ pub(crate) fn site(name: &str, patterns: &[&str]) -> Arc<Site> {
         },
         limits: SiteLimits::default(),
         sessions: true,
+        carrier: Carrier::Cookie,
         sharing: Sharing::default(),
         dropped: vec![],
     })

@@ -147,7 +147,10 @@ impl Metabase {
             Use::GuestToken => self.guest_token(ask),
             Use::GuestPage => {
                 let shell = self.shell(ask);
-                Ok(send(page("/embed/sdk/v1", shell)))
+                Ok(send(Outbound {
+                    learns_session: true,
+                    ..page("/embed/sdk/v1", shell)
+                }))
             }
             Use::EmbedPage => self.signed(ask)?.page(),
             Use::Layout => Ok(self.signed(ask)?.layout()),

@@ -153,6 +153,7 @@ const OURS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "via",
+    "x-embedgate-session",
     "x-guesttoken",
     "x-real-ip",
     "x-request-id",

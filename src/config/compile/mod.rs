@@ -41,6 +41,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         &site::Shared {
             issuers: &issuers,
             session: raw.session.as_ref().map(|session| session.lifetime.0),
+            mode: raw.session.as_ref().map(|session| session.mode),
         },
     );
     let used_tokens = root.key("cache").key("used_tokens");

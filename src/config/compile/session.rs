@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Reported, context::At};
 use crate::{
     config::{raw, secret::Secret},
-    gate::session::Sealer,
+    gate::session::{Carrier, Sealer},
 };
 
 /// `[session]`, where there is one.
@@ -22,6 +22,40 @@ pub(super) fn sealer(
     let sealer = at.accept(Sealer::new(&bytes, lifetime, Some(idle)));
     Ok(Some(Arc::new(sealer.ok_or(Reported)?)))
 }
+
+/// What carries a site's sessions.
+pub(super) fn carrier(
+    raw: &raw::Site,
+    at: &At<'_>,
+    sessions: bool,
+    usual: Option<raw::SessionMode>,
+) -> Carrier {
+    let own = at.key("session_mode");
+    if raw.session_mode.is_some() && !sessions {
+        own.report(match raw.kind {
+            Some(raw::Kind::Superset) => NOT_FOR_SUPERSET,
+            _ => "goes with sessions: add a [session] table with a secret, and leave `sessions` on",
+        });
+        return Carrier::Cookie;
+    }
+    match raw.session_mode.or(usual).unwrap_or_default() {
+        raw::SessionMode::Script if sessions && raw.kind == Some(raw::Kind::Superset) => {
+            let at = if raw.session_mode.is_some() {
+                own
+            } else {
+                at.key("sessions")
+            };
+            at.report(NOT_FOR_SUPERSET);
+            Carrier::Cookie
+        }
+        raw::SessionMode::Cookie => Carrier::Cookie,
+        raw::SessionMode::Script => Carrier::Script,
+    }
+}
+
+/// Why a script need not carry anything there.
+const NOT_FOR_SUPERSET: &str = "session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it \
+    without any cookie; leave `sessions` off";
 
 fn secrets(raw: &raw::Session, at: &At<'_>) -> Option<Vec<Secret>> {
     let one = |source, at: At<'_>| at.long_secret(source, "a session secret", SHORTEST);

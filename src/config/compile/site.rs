@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    context::At, frame, identity, issuer::Issuers, metabase, param, route, sharing, superset,
-    upstream,
+    context::At, frame, identity, issuer::Issuers, metabase, param, route, session, sharing,
+    superset, upstream,
 };
 use crate::{
     adapter::{metabase::surface as metabase_surface, superset::surface as superset_surface},
@@ -36,6 +36,8 @@ pub(super) struct Shared<'s> {
     pub(super) issuers: &'s Issuers,
     /// How long sessions live, where there is a `[session]`.
     pub(super) session: Option<Duration>,
+    /// What carries them, where a site says nothing else.
+    pub(super) mode: Option<raw::SessionMode>,
 }
 
 /// All sites, and the table that finds them.
@@ -102,6 +104,7 @@ impl Draft<'_, '_> {
         let upstream = upstream::upstream(raw, at);
         let params = param::params(&raw.params, &at.key("params"), raw.kind);
         let sessions = self.sessions();
+        let carrier = session::carrier(raw, at, sessions, self.shared.mode);
         let identity = identity::identity(&raw.identity, &at.key("identity"), &params);
         let (cookies, kept_cookies) = identity::cookies(raw, at);
         let told: Vec<_> = identity.iter().map(|(_, source)| *source).collect();
@@ -124,6 +127,7 @@ impl Draft<'_, '_> {
             frame: frame?,
             limits,
             sessions,
+            carrier,
             sharing,
             dropped,
         };

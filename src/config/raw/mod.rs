@@ -207,7 +207,7 @@ impl Default for Audit {
     }
 }
 
-/// Sessions: a sealed cookie, so that short tokens suffice.
+/// Sessions: what a page load with a token earns, so that short tokens suffice.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Session {
@@ -219,6 +219,19 @@ pub struct Session {
     pub lifetime: Duration,
     /// Longest pause between two requests.
     pub idle: Duration,
+    /// What carries sessions, where a site says nothing else.
+    pub mode: SessionMode,
+}
+
+/// What carries a session from request to request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionMode {
+    /// A cookie.
+    #[default]
+    Cookie,
+    /// A script in the page, for browsers that keep no cookie at all.
+    Script,
 }
 
 impl Default for Session {
@@ -228,6 +241,7 @@ impl Default for Session {
             secrets: Vec::new(),
             lifetime: Duration::seconds(8 * 3600),
             idle: Duration::seconds(30 * 60),
+            mode: SessionMode::Cookie,
         }
     }
 }

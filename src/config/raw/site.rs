@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{metabase::Metabase, superset::Superset};
+use super::{SessionMode, metabase::Metabase, superset::Superset};
 use crate::config::units::{Duration, Rate, Size};
 
 /// One public host (or host and path prefix) in front of one upstream, with its policy.
@@ -32,6 +32,8 @@ pub struct Site {
     /// Whether a page load with a token earns a session. Unless given: true for generic sites, false for Superset; for Metabase true
     /// where there is a `[session]`.
     pub sessions: Option<bool>,
+    /// What carries the site's sessions; `session.mode` unless given. Not for Superset.
+    pub session_mode: Option<SessionMode>,
     /// Whether a token opens one page only, which then goes on by its session: `token_replayed` for everybody after. Tokens need `jti` and `iat`.
     pub single_use: bool,
     /// What tokens and sessions are tied to: `"session"`, `"origin"`, `"network"`.
@@ -76,6 +78,7 @@ impl Default for Site {
             top_level: TopLevel::Deny,
             token_query: vec!["embed_token".into()],
             sessions: None,
+            session_mode: None,
             single_use: false,
             bind: Vec::new(),
             bind_network: None,

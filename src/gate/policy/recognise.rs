@@ -9,7 +9,7 @@ use crate::gate::{
     request::{RequestView, UnixTime},
     revocation::Revocations,
     route::{Access, Route},
-    session::{Jar, Sealer},
+    session::Sealer,
     site::Site,
     token::{self, Signed, Unproven, VerificationCache},
 };
@@ -95,8 +95,10 @@ pub enum Via {
 /// Where a site's tokens hold only with the session that they opened ([`Sharing`](crate::gate::sharing::Sharing)), a request with a token goes on by that session; a page
 /// load may open one, with single use after the token was burnt.
 ///
+/// A form that brings a session must come from the site's own pages, as a cookie's writing must.
+///
 /// # Errors
-/// The refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_revoked`;
+/// `csrf_denied`; the refusals of [`credential::extract`], [`token::signed`], [`token::current`], [`Sealer::open`] and [`Sealer::open_ticket`]; `token_revoked`;
 /// `token_missing` where the route needs a viewer.
 pub fn recognise<'a>(
     site: &Site,
@@ -116,10 +118,18 @@ pub fn recognise<'a>(
         sealer,
     } = *checks;
     let sealer = sealer.filter(|_| site.sessions);
+    let beside = Beside {
+        carrier: site.carrier,
+        ..beside
+    };
+    if beside.session.is_some() {
+        site.frame.judge_write(req)?;
+    }
     let sessions = sealer.map(|sealer| Sessions {
         site,
         sealer,
         req,
+        carried: beside.session,
         cache,
         revocations,
     });
@@ -134,8 +144,7 @@ pub fn recognise<'a>(
     match (by_token(site, &found, req.now, sealer, cache), sessions) {
         (Err(Unrecognised::Expired(expired)), Some(sessions)) if found.in_path => {
             in_force(&expired, revocations, req.now)?;
-            let jar = Jar::read(req.headers)?;
-            let stands_in = sessions.granting_as(&jar, &expired);
+            let stands_in = sessions.granting_as(&sessions.jar()?, &expired);
             stands_in.map(Some).map_err(|denial| {
                 if denial.refusal == Refusal::TokenRevoked {
                     denial

@@ -12,7 +12,7 @@ use crate::gate::{
     request::RequestView,
     resource::Resource,
     revocation::Revocations,
-    session::{GrantTag, Jar, Sealer},
+    session::{Carrier, GrantTag, Jar, Sealer},
     site::Site,
     token::{Signed, VerificationCache},
 };
@@ -22,6 +22,8 @@ pub(super) struct Sessions<'s, C> {
     pub(super) site: &'s Site,
     pub(super) sealer: &'s Sealer,
     pub(super) req: &'s RequestView<'s>,
+    /// The session in the body of a page load.
+    pub(super) carried: Option<&'s str>,
     pub(super) cache: &'s C,
     pub(super) revocations: &'s Revocations,
 }
@@ -35,7 +37,7 @@ impl<C: VerificationCache> Sessions<'_, C> {
     /// # Errors
     /// `token_invalid`: it has no `jti` or `iat`, so nobody could tell whether it was used; `session_invalid`, `session_expired`.
     pub(super) fn beside(&self, token: Viewer, opens: bool) -> Result<Viewer, Denial> {
-        let jar = match Jar::read(self.req.headers) {
+        let jar = match self.jar() {
             Ok(jar) => jar,
             // A page load heals what cannot be read.
             Err(_) if opens => Jar::default(),
@@ -60,6 +62,14 @@ impl<C: VerificationCache> Sessions<'_, C> {
             }
             session => Ok(token.burning(session)),
         }
+    }
+
+    /// The sessions that the request brings.
+    ///
+    /// # Errors
+    /// `credential_conflict`, `session_invalid`.
+    pub(super) fn jar(&self) -> Result<Jar<'_>, Refusal> {
+        self.site.carrier.sessions(self.req.headers, self.carried)
     }
 
     /// A session that grants exactly what something signed does.
@@ -89,7 +99,10 @@ impl<C: VerificationCache> Sessions<'_, C> {
         jar: &Jar<'_>,
         about: Option<&dyn Fn() -> Option<Resource>>,
     ) -> Result<Viewer, Denial> {
-        if let Some((tag, hint)) = hint(&self.site.prefix, self.req) {
+        // A page that carries its session has one.
+        let named =
+            (self.site.carrier == Carrier::Cookie).then(|| hint(&self.site.prefix, self.req));
+        if let Some((tag, hint)) = named.flatten() {
             let named = |session: &Signed| session.session().is_some_and(|times| times.tag == tag);
             let missing = "the session that the page's address names is not there";
             return self

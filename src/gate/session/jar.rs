@@ -62,6 +62,18 @@ impl<'a> Jar<'a> {
         Ok(jar)
     }
 
+    /// Of the one session that a page holds, as often as the request says it.
+    ///
+    /// # Errors
+    /// `credential_conflict`: two different ones; `session_invalid`: one that is not visible ASCII.
+    pub(super) fn of_page(values: impl Iterator<Item = &'a [u8]>) -> Result<Self, Refusal> {
+        let mut jar = Self::default();
+        for value in values {
+            jar.take(None, value)?;
+        }
+        Ok(jar)
+    }
+
     fn take(&mut self, tag: Option<GrantTag>, value: &'a [u8]) -> Result<(), Refusal> {
         if value.is_empty() {
             return Ok(());
