@@ -12,6 +12,7 @@ use embedgate::{
         param::{Lock, Place},
         resource::{IdRule, ResourceRule},
         route::{Access, Route},
+        session::Carrier,
     },
 };
 
@@ -280,6 +281,22 @@ fn keys_by_kid() {
 }
 
 #[test]
+fn what_carries_sessions_is_the_sites_own_word_or_the_usual() {
+    let carrier = |usual: &str, own: &str| {
+        let head = HEAD.replace("[session]", &format!("[session]\n{usual}"));
+        parse(&format!("{head}{own}{GENERIC}")).sites[0].site.carrier
+    };
+    let (script, cookie) = ("mode = \"script\"", "session_mode = \"cookie\"");
+    assert_eq!(carrier("", ""), Carrier::Cookie);
+    assert_eq!(carrier(script, ""), Carrier::Script);
+    assert_eq!(carrier(script, cookie), Carrier::Cookie);
+    assert_eq!(carrier("", "session_mode = \"script\""), Carrier::Script);
+    // Superset has no sessions, so the usual word does not concern it.
+    let head = HEAD.replace("[session]", &format!("[session]\n{script}"));
+    assert!(!parse(&format!("{head}{SUPERSET}")).sites[0].site.sessions);
+}
+
+#[test]
 fn superset_brings_its_surface() {
     let snapshot = parse(&format!("{HEAD}{SUPERSET}"));
     let entry = &snapshot.sites[0];
@@ -351,6 +368,16 @@ fn superset_faults() {
             "[site.a.superset]",
             "[site.a.superset]\nreferer = \"app.example.com\"",
             "site.a.superset.referer: `app.example.com` is not a URL, such as \"https://app.example.com/\"",
+        ),
+        (
+            "kind = \"superset\"",
+            "kind = \"superset\"\nsession_mode = \"script\"",
+            "site.a.session_mode: session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it without any cookie; leave `sessions` off",
+        ),
+        (
+            "kind = \"superset\"",
+            "kind = \"superset\"\nsessions = true\nsession_mode = \"script\"",
+            "site.a.session_mode: session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it without any cookie; leave `sessions` off",
         ),
         (
             "kind = \"superset\"",

@@ -12,7 +12,7 @@ use super::{app::App, counters::TransportMetrics, revocations::steer, tls::Tls};
 use crate::{
     admin::{Control, NotRevoked},
     config::{AdapterSpec, FileStamp, IssuerEntry, ListenSpec, SiteEntry, Snapshot},
-    gate::{limit::Quota, param::Mode, route::Access},
+    gate::{limit::Quota, param::Mode, route::Access, session::Carrier},
     observe::metrics::{CacheFigures, ConfigFacts, IssuerKeys, Metrics, Sources},
 };
 
@@ -341,6 +341,10 @@ fn site(entry: &SiteEntry) -> Value {
         "frame_ancestors": site.frame.site.directive().to_str().unwrap_or_default(),
         "top_level": site.frame.top_level,
         "sessions": site.sessions,
+        "session_mode": match site.carrier {
+            Carrier::Cookie => "cookie",
+            Carrier::Script => "script",
+        },
         "single_use": site.sharing.single_use,
         "bind": { "session": site.sharing.session, "origin": site.sharing.origin, "network": site.sharing.network.is_some() },
         "params": params.collect::<serde_json::Map<_, _>>(),

@@ -120,7 +120,7 @@ await other.end();
 await world.end();
 
 await check('the audit trail has the refusals', async () => {
-  const codes = readFileSync(artifact('audit.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line).code);
+  const codes = readFileSync(world.trail, 'utf8').trim().split('\n').map((line) => JSON.parse(line).code);
   for (const code of ['token_replayed', 'token_missing', 'top_level_denied']) assert.ok(codes.includes(code), code);
 });
 

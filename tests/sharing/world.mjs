@@ -10,7 +10,8 @@ import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const { EMBEDGATE_BIN, EMBEDGATE_TEST_SCRATCH: scratch, EMBEDGATE_TEST_MODULES, EMBEDGATE_TEST_ARTIFACTS: artifacts, CHROMIUM } = process.env;
+const { EMBEDGATE_BIN, EMBEDGATE_TEST_SCRATCH, EMBEDGATE_TEST_MODULES, EMBEDGATE_TEST_ARTIFACTS: artifacts, CHROMIUM } = process.env;
+export const scratch = EMBEDGATE_TEST_SCRATCH;
 const { chromium } = createRequire(join(EMBEDGATE_TEST_MODULES, 'package.json'))('playwright-core');
 
 export const BI = 'https://bi.vendor.example';
@@ -61,9 +62,16 @@ function upstream(seen) {
 }
 
 // A host page: its frames are those of its query. It tells what its frames tell it, and sets cookies to see which of them a browser keeps.
-function pages() {
+function pages(told) {
   return createSecureServer(tls, (request, response) => {
     const url = new URL(request.url, `https://${request.headers.host}`);
+    told.push({ method: request.method, target: request.url, headers: request.headers });
+    if (url.pathname === '/collect') {
+      // Whoever asks may, and may send whatever it likes.
+      const { origin = '*', 'access-control-request-headers': names = '' } = request.headers;
+      response.writeHead(200, { 'access-control-allow-origin': origin, 'access-control-allow-headers': names, 'access-control-allow-credentials': 'true' });
+      return response.end('{}');
+    }
     if (url.pathname === '/probe') {
       const cookies = ['plain=1; Secure; SameSite=None; Path=/', 'apart=1; Secure; SameSite=None; Partitioned; Path=/'];
       response.writeHead(200, { 'content-type': 'text/html', 'set-cookie': cookies });
@@ -77,14 +85,14 @@ function pages() {
   });
 }
 
-const CONFIG = (ports) => `
+const CONFIG = (ports, trail) => `
 [listen]
 address = "127.0.0.1:${ports.gateway}"
 tls = { certificate = "${scratch}/edge.pem", key = "${scratch}/edge.key" }
 [log]
 level = "warn"
 [audit]
-output = "${artifact('audit.jsonl')}"
+output = "${trail}"
 [session]
 secret = { env = "SESSION" }
 [issuer.app]
@@ -112,29 +120,33 @@ path = "/api/rows"
 `;
 
 export class World {
-  static async begin() {
-    const world = Object.assign(new World(), { seen: [] });
-    world.servers = [upstream(world.seen), pages()];
+  static async begin({ name = '', config = CONFIG, serve = upstream } = {}) {
+    const world = Object.assign(new World(), { seen: [], told: [] });
+    world.servers = [serve(world.seen), pages(world.told)];
     const [up, hosts] = await Promise.all(world.servers.map((server) => new Promise((done) => server.listen(0, '127.0.0.1', () => done(server.address().port)))));
     world.ports = { upstream: up, hosts, gateway: await free() };
-    rmSync(artifact('audit.jsonl'), { force: true });
-    writeFileSync(join(scratch, 'gateway.toml'), CONFIG(world.ports));
-    const log = createWriteStream(artifact('gateway.log'));
-    world.gateway = spawn(EMBEDGATE_BIN, ['run', '--config', join(scratch, 'gateway.toml')], { env: { ...process.env, ...secrets } });
+    world.trail = artifact(`audit${name}.jsonl`);
+    rmSync(world.trail, { force: true });
+    const file = join(scratch, `gateway${name}.toml`);
+    writeFileSync(file, config(world.ports, world.trail));
+    world.log = artifact(`gateway${name}.log`);
+    const log = createWriteStream(world.log);
+    world.gateway = spawn(EMBEDGATE_BIN, ['run', '--config', file], { env: { ...process.env, ...secrets } });
     world.gateway.stdout.pipe(log);
     world.gateway.stderr.pipe(log);
     await until('the gateway answers', () => reachable(world.ports.gateway));
     return world;
   }
 
-  // A browser with a profile of its own, in whose settings third-party cookies are blocked.
-  async browser() {
+  // A browser with a profile of its own, in whose settings third-party cookies are blocked, or with `nothing` everything that sites might keep.
+  async browser({ nothing = false } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'embedgate-chromium-'));
     mkdirSync(join(folder, 'Default'));
     const blocked = { profile: { block_third_party_cookies: true, cookie_controls_mode: 1 } };
+    if (nothing) blocked.profile.default_content_setting_values = { cookies: 2 };
     writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(blocked));
     const spki = new X509Certificate(tls.cert).publicKey.export({ type: 'spki', format: 'der' });
-    const rules = [`MAP bi.vendor.example 127.0.0.1:${this.ports.gateway}`, `MAP *.customer.example 127.0.0.1:${this.ports.hosts}`,
+    const rules = [`MAP *.vendor.example 127.0.0.1:${this.ports.gateway}`, `MAP *.customer.example 127.0.0.1:${this.ports.hosts}`,
       `MAP *.thief.example 127.0.0.1:${this.ports.hosts}`, 'MAP * ~NOTFOUND'];
     const context = await chromium.launchPersistentContext(folder, {
       executablePath: CHROMIUM,
