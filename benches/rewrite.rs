@@ -1,4 +1,4 @@
-//! What each rewrite costs: query, JSON of 1 KiB and 100 KiB, CSP, header fields, a whole response.
+//! What each rewrite costs: query, JSON of 1 KiB and 100 KiB, CSP, header fields, a whole response, a page that is given its session.
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::{fmt::Write, hint::black_box};
@@ -13,7 +13,9 @@ use embedgate::{
     rewrite::{
         Bindings,
         cookie::CookiePolicy,
-        csp, header, json,
+        csp, header,
+        insert::{Insert, SessionScript},
+        json,
         location::Prefixes,
         query::QueryPlan,
         response::{self, Keep, ResponseRules},
@@ -228,5 +230,33 @@ fn responses(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, queries, bodies, heads, responses);
+fn pages(c: &mut Criterion) {
+    let script = SessionScript {
+        session: Some(&"s".repeat(500)),
+        prefix: "",
+        dropped: &["embed_token".into(), "embed_session".into()],
+        next: None,
+    };
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">{}",
+        "<p>".repeat(20_000)
+    );
+    for kind in ["text/html; charset=utf-8", "text/html"] {
+        c.bench_function(&format!("page/{kind}"), |b| {
+            b.iter(|| {
+                let mut headers = fields(&[("content-security-policy", POLICY)]);
+                let nonce = csp::admit(&mut headers, "RnJlc2g=");
+                let mut insert = Insert::new(script.element(&nonce), kind);
+                let mut out = Vec::with_capacity(page.len() + 8192);
+                for part in black_box(page.as_bytes()).chunks(16 * 1024) {
+                    insert.push(part, &mut out);
+                }
+                insert.finish(&mut out);
+                out
+            });
+        });
+    }
+}
+
+criterion_group!(benches, queries, bodies, heads, pages, responses);
 criterion_main!(benches);

@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
         only: None,
         secure: true,
     };
-    let prefixes = Prefixes { hosts: Vec::new(),
+    let prefixes = Prefixes {
+        hosts: Vec::new(),
         public: "/bi".into(),
         upstream: "".into(),
     };

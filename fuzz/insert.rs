@@ -28,7 +28,11 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     policies(headers);
-    let content_type = if first & 1 == 0 { "text/html; charset=utf-8" } else { "text/html" };
+    let content_type = if first & 1 == 0 {
+        "text/html; charset=utf-8"
+    } else {
+        "text/html"
+    };
     let size = usize::from(first >> 1).max(1);
     let mut insert = Insert::new(OURS.into(), content_type);
     let mut out = Vec::new();
@@ -36,12 +40,19 @@ fuzz_target!(|data: &[u8]| {
         insert.push(part, &mut out);
     }
     insert.finish(&mut out);
-    let Some(at) = out.windows(OURS.len()).position(|part| part == OURS.as_bytes()) else {
+    let Some(at) = out
+        .windows(OURS.len())
+        .position(|part| part == OURS.as_bytes())
+    else {
         assert_eq!(out, page);
         return;
     };
     let meta = out[..at].strip_suffix(b"\">").filter(|_| first & 1 == 1);
-    let meta = meta.and_then(|before| before.windows(15).rposition(|part| part == b"<meta charset=\""));
+    let meta = meta.and_then(|before| {
+        before
+            .windows(15)
+            .rposition(|part| part == b"<meta charset=\"")
+    });
     let kept = [&out[..at], &out[at + OURS.len()..]].concat();
     if kept != page {
         let meta = meta.expect("nothing else is added");
@@ -80,10 +91,18 @@ fn policies(mut headers: HeaderMap) {
     let nonce = csp::admit(&mut headers, FRESH);
     let count = |headers: &HeaderMap, text: &str| {
         let fields = headers.get_all(CONTENT_SECURITY_POLICY).iter();
-        fields.map(|field| field.to_str().expect("ASCII").matches(text).count()).sum::<usize>()
+        fields
+            .map(|field| field.to_str().expect("ASCII").matches(text).count())
+            .sum::<usize>()
     };
-    assert_eq!(count(&headers, "frame-ancestors"), count(&before, "frame-ancestors"));
-    assert_eq!(count(&headers, "connect-src"), count(&before, "connect-src"));
+    assert_eq!(
+        count(&headers, "frame-ancestors"),
+        count(&before, "frame-ancestors")
+    );
+    assert_eq!(
+        count(&headers, "connect-src"),
+        count(&before, "connect-src")
+    );
     if &*nonce != FRESH {
         assert_eq!(before, headers);
     }

@@ -32,7 +32,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut kids = HashSet::new();
     for key in jwks.keys.all() {
-        assert!(KNOWN.contains(&key.algorithm_name()), "{}", key.algorithm_name());
+        assert!(
+            KNOWN.contains(&key.algorithm_name()),
+            "{}",
+            key.algorithm_name()
+        );
         assert!(listed.is_empty() || listed.contains(&key.algorithm_name()));
         assert!(kids.insert(key.kid()), "one kid, two keys");
         assert!(key.kid().is_some() || jwks.keys.len() == 1);

@@ -14,7 +14,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let origins = [Origin::parse("http://127.0.0.1:3000").unwrap()];
     for (public, upstream) in [("", ""), ("/bi", "/up"), ("", "/up")] {
-        let prefixes = Prefixes { hosts: Vec::new(),
+        let prefixes = Prefixes {
+            hosts: Vec::new(),
             public: public.into(),
             upstream: upstream.into(),
         };

@@ -12,7 +12,10 @@ const NOW: UnixTime = UnixTime(1_764_000_000);
 fn same(entry: Entry) {
     let line = entry.write();
     assert_eq!(line.find('\n'), Some(line.len() - 1), "one line");
-    assert_eq!(Entry::read(line.trim_end_matches('\n').as_bytes()), Ok(entry));
+    assert_eq!(
+        Entry::read(line.trim_end_matches('\n').as_bytes()),
+        Ok(entry)
+    );
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -284,7 +284,9 @@ fn keys_by_kid() {
 fn what_carries_sessions_is_the_sites_own_word_or_the_usual() {
     let carrier = |usual: &str, own: &str| {
         let head = HEAD.replace("[session]", &format!("[session]\n{usual}"));
-        parse(&format!("{head}{own}{GENERIC}")).sites[0].site.carrier
+        parse(&format!("{head}{own}{GENERIC}")).sites[0]
+            .site
+            .carrier
     };
     let (script, cookie) = ("mode = \"script\"", "session_mode = \"cookie\"");
     assert_eq!(carrier("", ""), Carrier::Cookie);
@@ -319,6 +321,29 @@ fn superset_brings_its_surface() {
         (1, Duration::from_mins(1))
     );
     assert!(spec.backend.is_none());
+}
+
+#[test]
+fn superset_keeps_its_token_itself() {
+    let script = |at: &str| {
+        format!(
+            "site.a.{at}: session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it \
+             without any cookie; leave `sessions` off"
+        )
+    };
+    for (usual, own, at) in [
+        ("", "session_mode = \"script\"", "session_mode"),
+        (
+            "",
+            "sessions = true\nsession_mode = \"script\"",
+            "session_mode",
+        ),
+        ("mode = \"script\"", "sessions = true", "sessions"),
+    ] {
+        let text = format!("{HEAD}{own}{SUPERSET}");
+        let text = text.replace("[session]", &format!("[session]\n{usual}"));
+        assert_eq!(faults(Path::new(""), &text), [script(at)], "{usual} {own}");
+    }
 }
 
 #[test]
@@ -368,16 +393,6 @@ fn superset_faults() {
             "[site.a.superset]",
             "[site.a.superset]\nreferer = \"app.example.com\"",
             "site.a.superset.referer: `app.example.com` is not a URL, such as \"https://app.example.com/\"",
-        ),
-        (
-            "kind = \"superset\"",
-            "kind = \"superset\"\nsession_mode = \"script\"",
-            "site.a.session_mode: session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it without any cookie; leave `sessions` off",
-        ),
-        (
-            "kind = \"superset\"",
-            "kind = \"superset\"\nsessions = true\nsession_mode = \"script\"",
-            "site.a.session_mode: session mode \"script\" cannot go with Superset: its SDK sends a token of its own with every request, in a header, and keeps it without any cookie; leave `sessions` off",
         ),
         (
             "kind = \"superset\"",

@@ -140,7 +140,7 @@ fn nonce(source: &str) -> Option<&str> {
 fn quoted<'s>(source: &'s str, prefix: &str) -> Option<&'s str> {
     let (start, rest) = source.split_at_checked(prefix.len())?;
     let value = rest.strip_suffix('\'')?;
-    let digits = value.strip_suffix("==").or(value.strip_suffix('='));
+    let digits = value.strip_suffix("==").or_else(|| value.strip_suffix('='));
     let digits = digits.unwrap_or(value);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
     let good =

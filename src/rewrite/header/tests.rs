@@ -93,6 +93,8 @@ fn what_a_client_must_not_say_goes() {
         "CF-Connecting-IP",
         "X-Host",
         "X-Envoy-Original-Path",
+        "X-Embedgate-Session",
+        "X_Embedgate_Session",
         "X-Remote-User",
         "X-B3-TraceId",
         "Expect",

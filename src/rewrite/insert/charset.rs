@@ -41,12 +41,12 @@ pub(super) fn declared(page: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(looked_at);
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
-    Tokenizer::new_with_emitter(&*text, emitter).find_map(|token| {
-        let Ok(token) = token;
-        match token {
-            Token::StartTag(tag) if tag.name.as_slice() == b"meta" => of_meta(&tag),
-            _ => None,
-        }
+    let mut tags = Tokenizer::new_with_emitter(&*text, emitter);
+    tags.find_map(|token| {
+        let Ok(Token::StartTag(tag)) = token else {
+            return None;
+        };
+        (tag.name.as_slice() == b"meta").then(|| of_meta(&tag))?
     })
 }
 

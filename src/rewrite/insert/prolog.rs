@@ -120,13 +120,13 @@ impl Prolog {
             },
             State::Declaration => match byte {
                 b'-' => Some(State::Dash),
-                _ => rest(byte),
+                _ => Some(rest(byte)),
             },
             State::Dash => match byte {
                 b'-' => Some(State::Comment(Comment::Start)),
-                _ => rest(byte),
+                _ => Some(rest(byte)),
             },
-            State::Rest => rest(byte),
+            State::Rest => Some(rest(byte)),
             State::Comment(comment) => Some(comment.next(byte)),
             State::Name(length) => self.name(length, byte),
             State::Tag(attribute) => Some(attribute.next(byte)),
@@ -184,11 +184,11 @@ fn data(byte: u8) -> Option<State> {
     }
 }
 
-fn rest(byte: u8) -> Option<State> {
-    Some(match byte {
+fn rest(byte: u8) -> State {
+    match byte {
         b'>' => State::Data,
         _ => State::Rest,
-    })
+    }
 }
 
 impl Comment {

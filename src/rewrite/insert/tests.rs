@@ -272,12 +272,11 @@ proptest! {
         let content_type = if encoded { UTF8 } else { "text/html" };
         let out = inserted(&parts, content_type);
         let at = out.windows(OURS.len()).position(|part| part == OURS.as_bytes());
-        match at {
-            Some(at) => {
-                let rest = [&out[..at], &out[at + OURS.len()..]].concat();
-                prop_assert_eq!(rest, page);
-            }
-            None => prop_assert_eq!(out, page),
-        }
+        let Some(at) = at else {
+            prop_assert_eq!(out, page);
+            return Ok(());
+        };
+        let rest = [&out[..at], &out[at + OURS.len()..]].concat();
+        prop_assert_eq!(rest, page);
     }
 }

@@ -28,6 +28,7 @@ mod public_rows;
 mod public_setup;
 mod renewal;
 mod review;
+mod script;
 pub(crate) mod setup;
 mod sharing;
 mod signed;

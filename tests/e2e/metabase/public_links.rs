@@ -30,6 +30,8 @@ note = { mode = "disabled" }
 pub(crate) struct Links {
     /// The site's parameters.
     pub(crate) params: String,
+    /// Keys of the site's table.
+    site: String,
     /// Keys of the Metabase table.
     pub(crate) settings: String,
     /// The links' tables, and whatever else stands at the end.
@@ -44,6 +46,7 @@ impl Links {
     pub(crate) fn none() -> Self {
         Self {
             params: PARAMS.into(),
+            site: String::new(),
             settings: String::new(),
             more: String::new(),
             behaviour: Behaviour::default(),
@@ -79,6 +82,12 @@ impl Links {
     /// With other parameters than the usual.
     pub(crate) fn params(mut self, params: &str) -> Self {
         self.params = params.into();
+        self
+    }
+
+    /// With keys of the site's table.
+    pub(crate) fn site(mut self, keys: &str) -> Self {
+        self.site += keys;
         self
     }
 
@@ -132,6 +141,7 @@ impl Links {
     fn text(&self, upstream: SocketAddr) -> String {
         let Self {
             params,
+            site,
             settings,
             more,
             ..
@@ -160,6 +170,7 @@ kind = "metabase"
 issuers = ["app"]
 frame_ancestors = ["https://app.example.com"]
 top_level = "allow"
+{site}
 [site.reports.params]
 {params}
 [site.reports.metabase]
