@@ -7,12 +7,13 @@ use embedgate::gate::{
     path::NormalPath,
     query::Query,
     request::{RequestView, UnixTime},
+    session::{Carrier, carrier::SESSION_HEADER},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // Four fields, apart by line feeds: query, Authorization, X-GuestToken, Cookie.
+    // Five fields, apart by line feeds: query, Authorization, X-GuestToken, Cookie, a page's session.
     let mut fields = data.split(|byte| *byte == b'\n');
     let mut field = || fields.next().unwrap_or_default();
     let query = String::from_utf8_lossy(field()).into_owned();
@@ -28,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
         header::AUTHORIZATION,
         HeaderName::from_static("x-guesttoken"),
         header::COOKIE,
+        SESSION_HEADER.clone(),
     ] {
         if let Ok(value) = HeaderValue::from_bytes(field()) {
             headers.append(name, value);
@@ -60,6 +62,18 @@ fuzz_target!(|data: &[u8]| {
         .filter_map(|pair| pair.value.as_deref())
         .filter(|value| !value.is_empty())
         .collect();
+    let by_script = Beside {
+        carrier: Carrier::Script,
+        ..Beside::default()
+    };
+    if let Ok(Some(Credential::Sessions(jar))) = extract(&places, &request, by_script) {
+        let all: Vec<&str> = jar.values().collect();
+        assert_eq!(all.len(), 1, "a page has one session");
+        assert!(
+            contains(&SESSION_HEADER, all[0]),
+            "cookies are not looked at"
+        );
+    }
     match extract(&places, &request, Beside::default()) {
         Err(_) => {}
         Ok(None) => assert!(in_query.is_empty()),

@@ -1,7 +1,7 @@
 //! An element of ours as the first of an HTML page that streams through: before any script of the page, and before a policy in its markup.
 //!
 //! It goes where browsers put it into the head without anything else being changed by it: behind the `<head>` tag, or behind what may come before that
-//! ([`Prolog`]). Everything else stays byte for byte. Only so much is held back as it takes to find the place.
+//! (the prolog). Everything else stays byte for byte. Only so much is held back as it takes to find the place.
 
 mod charset;
 mod prolog;
