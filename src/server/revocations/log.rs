@@ -21,6 +21,8 @@ pub(super) struct Log {
     length: u64,
     /// Whether there may be more than that in the file: a write failed half-way.
     torn: bool,
+    /// Whether the file's name is on the disk, too.
+    named: bool,
     lines: usize,
     /// With so many lines it is worth while to look whether most of them say nothing.
     look_at: usize,
@@ -73,6 +75,7 @@ impl Log {
             file,
             length: good.length,
             torn: false,
+            named: true,
             lines: good.lines,
             look_at: FEWEST_LINES,
         })
@@ -81,6 +84,7 @@ impl Log {
     /// Appends a line; it is on the disk when this returns. After a failure the file is as before, now or before the next line.
     pub(super) fn append(&mut self, entry: &Entry) -> io::Result<()> {
         self.heal()?;
+        self.name()?;
         if self.fate()? != Fate::Ours {
             return Err(io::Error::other("the file was moved or replaced"));
         }
@@ -146,10 +150,20 @@ impl Log {
             file,
             length,
             torn: false,
+            named: false,
             lines,
             look_at: FEWEST_LINES,
         };
-        sync_folder(&self.path)
+        self.name()
+    }
+
+    /// Has the file's name on the disk: after a crash, a line would be lost with a file that nobody finds.
+    fn name(&mut self) -> io::Result<()> {
+        if !self.named {
+            sync_folder(&self.path)?;
+            self.named = true;
+        }
+        Ok(())
     }
 
     /// Whether the name still leads to the file that we write: who rotates it away must not make us write where nobody reads.
@@ -275,11 +289,11 @@ fn replay(
                 index.remove(id);
             }
             // The end never reached the disk, or only as a hole of zeros.
-            (None, _) if last => {
+            (None, _) if last && is_ours(&line) => {
                 good.torn = true;
                 return Ok(good);
             }
-            (Some(text), Some(Err(_))) if last && text.contains(&0) => {
+            (Some(text), Some(Err(_))) if last && text.contains(&0) && is_ours(text) => {
                 good.torn = true;
                 return Ok(good);
             }
@@ -293,6 +307,15 @@ fn replay(
     }
 }
 
+/// Whether text can be what is left of a line of ours: its beginning, or a hole of zeros and what came after it. A file that holds anything else is somebody
+/// else's, whose path was mistaken for the log's: nothing is cut off it.
+fn is_ours(text: &[u8]) -> bool {
+    let begins = |start: &&[u8]| text.starts_with(start) || start.starts_with(text);
+    text.first() == Some(&0) || BEGINNINGS.iter().any(begins)
+}
+
+/// How the lines begin that [`Entry::write`] makes.
+const BEGINNINGS: [&[u8]; 2] = [b"{\"id\":\"", b"{\"removed\":\""];
 /// Longer than any line that we write.
 const LONGEST_LINE: u64 = 16 * 1024;
 /// A shorter log is never written afresh.

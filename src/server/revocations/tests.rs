@@ -134,6 +134,30 @@ fn a_corrupt_line_is_named_and_nothing_starts() {
 }
 
 #[test]
+fn a_file_that_is_no_log_is_never_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mistaken");
+    for text in [
+        "a secret that stands alone in its file",
+        "{\"keys\":[]}",
+        "{\"identity\":1}",
+        "[listen]",
+        "x",
+        " ",
+        "k\0ey\n",
+    ] {
+        fs::write(&path, text).unwrap();
+        let opened = open(&path, NOW);
+        assert!(
+            matches!(opened, Err(LedgerError::Corrupt { line: 1, .. })),
+            "{text}"
+        );
+        assert!(peek(&path, NOW).is_err(), "{text}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "it is left alone");
+    }
+}
+
+#[test]
 fn one_gateway_alone_has_a_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("revocations.jsonl");
