@@ -167,7 +167,7 @@ fn the_answer_decides() {
 #[test]
 fn what_is_burnt_is_what_was_presented() {
     let snapshot = snapshot("single_use = true");
-    let burnt = Burnt::new(10, NOW);
+    let burnt = Burnt::new(10, NOW.plus(-1));
     for (changes, burn) in [
         (json!({}), Burn::First),
         (json!({}), Burn::Again),

@@ -17,7 +17,8 @@ pub struct Burning<'a> {
     pub issuer: &'a str,
     /// `jti`.
     pub token_id: &'a str,
-    /// `iat`.
+    /// `iat`. Where that is still to come, whoever asks waits for it: a token that was used before its time could be used once more by whoever begins to
+    /// remember in between.
     pub issued: UnixTime,
     /// From when on nothing accepts the token any more: then it may be forgotten.
     pub until: UnixTime,
@@ -43,7 +44,7 @@ pub trait SingleUse {
     fn burn(&self, token: &Burning<'_>, now: UnixTime) -> Burn;
 }
 
-/// The tokens that this process saw used. It forgets them at the process's end, so that tokens issued before it began count as used.
+/// The tokens that this process saw used. It forgets them at the process's end, so that tokens issued before it began (or in that second) count as used.
 pub struct Burnt {
     began: UnixTime,
     most: usize,
@@ -58,6 +59,8 @@ struct Table {
     known: HashSet<Key>,
     /// When what is forgotten. As many entries as there are different seconds.
     ends: BTreeMap<i64, Vec<Key>>,
+    /// The latest end of a token that was forgotten. Up to there nobody can tell any more, should the clock be set back.
+    forgotten: Option<i64>,
 }
 
 impl Burnt {
@@ -87,20 +90,20 @@ impl Burnt {
 
 impl SingleUse for Burnt {
     fn burn(&self, token: &Burning<'_>, now: UnixTime) -> Burn {
-        if token.issued < self.began {
+        if token.issued <= self.began {
             return Burn::Again;
         }
         let key = key(token);
+        let end = token.until.plus(GRACE).0;
         let mut table = self.lock();
         table.forget(now);
-        if table.known.contains(&key) {
+        if table.known.contains(&key) || table.forgotten >= Some(end) {
             return Burn::Again;
         }
         if table.known.len() >= self.most {
             return Burn::Full;
         }
         table.known.insert(key);
-        let end = token.until.plus(GRACE).0;
         table.ends.entry(end).or_default().push(key);
         Burn::First
     }
@@ -121,6 +124,7 @@ impl Table {
             if *first.key() > now.0 {
                 return;
             }
+            self.forgotten = self.forgotten.max(Some(*first.key()));
             for key in first.remove() {
                 self.known.remove(&key);
             }

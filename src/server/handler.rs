@@ -282,7 +282,8 @@ impl Gateway {
         let Some(burning) = permit.burning() else {
             return Ok(permit);
         };
-        let burn = self.app.ashes.burn(&burning, view.now).await;
+        session::until(burning.issued, view.now).await;
+        let burn = self.app.ashes.burn(&burning, self.app.clock.now()).await;
         match burn {
             Burn::First => owed.always(),
             Burn::Again | Burn::Full => *owed = Owed::default(),

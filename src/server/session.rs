@@ -1,6 +1,8 @@
 //! Sessions on the wire, in cookies or for the page's script: given at a page load with a token, sealed afresh, taken away; and the redirect that takes
 //! the token out of the URL.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::body::Body;
@@ -8,7 +10,7 @@ use crate::gate::{
     policy::{Denial, HINT, Permit, Via},
     query::{self, Query},
     refusal::Refusal,
-    request::RequestView,
+    request::{RequestView, UnixTime},
     session::{
         Carrier, GrantTag, Jar, Opening, Placing, Sealer, TooLarge, carrier::SESSION_HEADER,
     },
@@ -160,6 +162,15 @@ impl Owed {
                 headers.append(header::SET_COOKIE, cookie);
             }
         }
+    }
+}
+
+/// Waits for the time at which a token was issued, by an issuer whose clock is ahead of ours by its leeway at most: it is used up no sooner, so that a
+/// memory which begins later knows of every token that is dated after its beginning.
+pub(super) async fn until(issued: UnixTime, now: UnixTime) {
+    let early = u64::try_from(issued.0.saturating_sub(now.0)).unwrap_or(0);
+    if early > 0 {
+        tokio::time::sleep(Duration::from_secs(early)).await;
     }
 }
 

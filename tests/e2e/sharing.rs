@@ -23,7 +23,13 @@ fn text(upstream: SocketAddr, keys: &str) -> String {
 }
 
 fn start(upstream: &Upstream, keys: &str) -> Gateway {
-    Gateway::start(&text(upstream.address, keys))
+    started(&text(upstream.address, keys))
+}
+
+fn started(text: &str) -> Gateway {
+    let gateway = Gateway::start(text);
+    gateway::next_second();
+    gateway
 }
 
 /// A token with a name of its own.
@@ -145,7 +151,7 @@ fn a_fresh_token_for_the_same_does_not_undo_what_an_earlier_one_opened() {
 fn of_two_page_loads_at_once_exactly_one_wins() {
     let upstream = Upstream::plain();
     let text = text(upstream.address, "single_use = true").replace("workers = 1", "workers = 4");
-    let gateway = Gateway::start(&text);
+    let gateway = started(&text);
     for round in 0..20 {
         let link = link(&fresh(&format!("round-{round}")));
         let start = Arc::new(Barrier::new(8));
@@ -165,6 +171,21 @@ fn of_two_page_loads_at_once_exactly_one_wins() {
 }
 
 #[test]
+fn a_token_from_the_future_is_not_used_again_after_a_restart() {
+    let upstream = Upstream::plain();
+    let text = text(upstream.address, "single_use = true");
+    // Its issuer's clock is ahead, within the leeway.
+    let link = link(&token(&json!({ "iat": gateway::now() + 3 })));
+    let first = Gateway::start(&text);
+    let opened = get(first.address, &link, FRAME);
+    assert_eq!(opened.status, 303, "{opened:?}");
+    first.stop();
+    let second = Gateway::start(&text);
+    let copied = get(second.address, &link, FRAME);
+    assert_eq!(copied.code(), "token_replayed");
+}
+
+#[test]
 fn what_cannot_be_told_from_a_used_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("audit.jsonl");
@@ -173,7 +194,7 @@ fn what_cannot_be_told_from_a_used_token_is_refused() {
         "output = \"off\"",
         &format!("output = \"{}\"", trail.display()),
     );
-    let gateway = Gateway::start(&text);
+    let gateway = started(&text);
     let now = gateway::now();
     let wrong = |changes: Value, code: &str| {
         let reply = get(gateway.address, &link(&token(&changes)), FRAME);
@@ -196,7 +217,7 @@ fn what_cannot_be_told_from_a_used_token_is_refused() {
 fn where_there_is_no_room_to_remember_a_token_it_is_not_used() {
     let upstream = Upstream::plain();
     let text = text(upstream.address, "single_use = true");
-    let gateway = Gateway::start(&format!("{text}\n[cache]\nused_tokens = 1\n"));
+    let gateway = started(&format!("{text}\n[cache]\nused_tokens = 1\n"));
     let mut browser = Browser::default();
     assert_eq!(
         browser.load(gateway.address, &link(&fresh("a"))).status,
@@ -211,7 +232,7 @@ fn where_there_is_no_room_to_remember_a_token_it_is_not_used() {
 #[test]
 fn a_page_load_that_fails_after_its_token_was_used_has_its_session_all_the_same() {
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    let gateway = Gateway::start(&text(nowhere, "single_use = true"));
+    let gateway = started(&text(nowhere, "single_use = true"));
     let bearer = format!("Bearer {}", fresh("a"));
     let headers = [FRAME, &[("Authorization", bearer.as_str())]].concat();
     let mut browser = Browser::default();
@@ -325,7 +346,7 @@ fn a_session_stays_in_the_network_that_it_began_in() {
         "workers = 1",
         "workers = 1\ntrusted_proxies = [\"127.0.0.1\"]",
     );
-    let gateway = Gateway::start(&text);
+    let gateway = started(&text);
     let token = fresh("a");
     let bearer = format!("Bearer {token}");
     let mut browser = Browser::default();

@@ -138,6 +138,12 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
+/// Waits for the next second: a token of the one in which a gateway began may have been used before, for all that it knows.
+pub(crate) fn next_second() {
+    let began = now();
+    super::eventually("the next second", || now() > began);
+}
+
 /// Good claims for [`Gateway::generic`].
 pub(crate) fn claims() -> Value {
     json!({

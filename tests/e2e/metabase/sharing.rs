@@ -10,6 +10,7 @@ use super::{
 use crate::support::{
     browser::{Browser, FRAME},
     client::{Reply, get, post},
+    gateway::next_second,
     metabase::fixtures,
     token,
 };
@@ -20,12 +21,14 @@ const FETCH: &[(&str, &str)] = &[
 ];
 
 fn scene(keys: &str) -> Scene {
-    changed("", |text| {
+    let scene = changed("", |text| {
         text.replace(
             "kind = \"metabase\"",
             &format!("kind = \"metabase\"\n{keys}"),
         )
-    })
+    });
+    next_second();
+    scene
 }
 
 fn grant(name: &str, more: &Value) -> String {
