@@ -77,7 +77,22 @@ fn decide<T>(
     opens: bool,
     then: impl FnOnce(Permit, &RequestView<'_>) -> T,
 ) -> Result<T, Denial> {
+    decide_as(snapshot, token, cookie, (Method::GET, &[]), opens, then)
+}
+
+/// The same with another method, or further header fields.
+fn decide_as<T>(
+    snapshot: &Snapshot,
+    token: &str,
+    cookie: Option<&str>,
+    (method, more): (Method, &[(&'static str, &'static str)]),
+    opens: bool,
+    then: impl FnOnce(Permit, &RequestView<'_>) -> T,
+) -> Result<T, Denial> {
     let mut headers = HeaderMap::new();
+    for (name, value) in more {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
     let bearer = format!("Bearer {token}");
     headers.insert(
         header::AUTHORIZATION,
@@ -89,7 +104,7 @@ fn decide<T>(
     let query = Query::default();
     let path = NormalPath::parse("/reports/q3").unwrap();
     let req = RequestView {
-        method: &Method::GET,
+        method: &method,
         host: &Host::parse("bi.example.com").unwrap(),
         secure: true,
         path: &path,
@@ -237,6 +252,46 @@ fn its_own_session_spares_a_token_and_another_stands_in_for_a_burnt_one() {
     ] {
         let called = decide(&snapshot, &second, cookie.as_deref(), false, drop_permit);
         assert_eq!(called.err().map(|denial| denial.refusal), refusal);
+    }
+}
+
+#[test]
+fn what_is_asked_for_ahead_uses_nothing_up() {
+    let snapshot = snapshot("single_use = true");
+    let token = token(&json!({}));
+    let cookie = format!("__Host-embedgate={}", session(&snapshot, &token, NOW));
+    for (method, more) in [
+        (Method::HEAD, &[][..]),
+        (Method::GET, &[("sec-purpose", "prefetch")]),
+        (Method::GET, &[("sec-purpose", "Prefetch;prerender")]),
+        (
+            Method::GET,
+            &[("sec-purpose", "x"), ("sec-purpose", "prefetch")],
+        ),
+        (Method::GET, &[("purpose", "prefetch")]),
+        (Method::GET, &[("x-purpose", "preview")]),
+        (Method::GET, &[("x-moz", "prefetch")]),
+    ] {
+        let ahead = |cookie| {
+            let like = (method.clone(), more);
+            decide_as(&snapshot, &token, cookie, like, true, |permit, _| {
+                assert!(permit.burning().is_none(), "{method} {more:?}");
+            })
+        };
+        let refusal = ahead(None).err().map(|denial| denial.refusal);
+        assert_eq!(refusal, Some(Refusal::SessionInvalid), "{method} {more:?}");
+        assert!(ahead(Some(&cookie)).is_ok(), "its session may look");
+    }
+    for more in [
+        &[][..],
+        &[("sec-purpose", "x")],
+        &[("purpose", "prefetched")],
+    ] {
+        let like = (Method::GET, more);
+        decide_as(&snapshot, &token, None, like, true, |permit, _| {
+            assert!(permit.burning().is_some(), "{more:?}");
+        })
+        .unwrap();
     }
 }
 

@@ -186,6 +186,21 @@ fn a_token_from_the_future_is_not_used_again_after_a_restart() {
 }
 
 #[test]
+fn link_checkers_and_prefetching_use_nothing_up() {
+    let upstream = Upstream::start(|_| Answer::html("x"));
+    let gateway = start(&upstream, "single_use = true");
+    let link = link(&fresh("a"));
+    let head = format!("HEAD {link} HTTP/1.1\r\nHost: bi.example.com\r\nConnection: close\r\n\r\n");
+    let head = crate::support::send(gateway.address, head.as_bytes());
+    assert_eq!((head.status, head.session()), (401, None));
+    let ahead = [FRAME, &[("Sec-Purpose", "prefetch")]].concat();
+    let ahead = get(gateway.address, &link, &ahead);
+    assert_eq!((ahead.status, ahead.session()), (401, None));
+    assert!(upstream.seen().is_empty());
+    assert_eq!(Browser::default().load(gateway.address, &link).status, 200);
+}
+
+#[test]
 fn what_cannot_be_told_from_a_used_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("audit.jsonl");

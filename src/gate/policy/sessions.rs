@@ -1,5 +1,6 @@
 //! By which session a request goes on: the one that its token opened, the one that its page names, or the one that fits.
 
+use http::Method;
 use smallvec::SmallVec;
 
 use super::{
@@ -47,8 +48,9 @@ impl<C: VerificationCache> Sessions<'_, C> {
         if single_use {
             identified(&token.signed)?;
         }
-        // A ticket was handed out to a session: it opens none.
-        let opens = opens && token.signed.session().is_none();
+        // A ticket was handed out to a session: it opens none. Nobody sees what was asked for ahead, and so that uses nothing up.
+        let ahead = single_use && asks_ahead(self.req);
+        let opens = opens && !ahead && token.signed.session().is_none();
         let session = self.granting_as(&jar, &token.signed);
         if !opens {
             return session.map(|session| session.instead_of(&token));
@@ -169,6 +171,19 @@ impl<C: VerificationCache> Sessions<'_, C> {
     }
 }
 
+/// Whether the answer is shown to nobody, now or perhaps ever: link checkers ask for a head, browsers and mail programs fetch what might be opened next
+/// (Fetch section 3.1, `Sec-Purpose`; the others say the same under older names).
+fn asks_ahead(req: &RequestView<'_>) -> bool {
+    let says = |name: &&str| {
+        let values = req.headers.get_all(*name).iter();
+        let words =
+            values.flat_map(|value| value.as_bytes().split(|byte| !byte.is_ascii_alphabetic()));
+        let mut words = words.map(<[u8]>::to_ascii_lowercase);
+        words.any(|word| matches!(&*word, b"prefetch" | b"prerender" | b"preview"))
+    };
+    *req.method == Method::HEAD || AHEAD.iter().any(says)
+}
+
 /// Whether a token can be told from any other, and from those that were issued before anybody remembered.
 fn identified(signed: &Signed) -> Result<(), Denial> {
     let claims = signed.claims();
@@ -213,6 +228,9 @@ fn note(why: &mut Option<Denial>, denial: Denial) {
         *why = Some(denial);
     }
 }
+
+/// Header fields in which a client says what it asks for.
+const AHEAD: &[&str] = &["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 impl Viewer {
     /// The same by a session: what its token said of the address still holds.
