@@ -53,7 +53,7 @@ pub struct Opened {
     pub signed: Arc<Signed>,
     /// When its first page was loaded: what a renewed cookie is sealed with.
     pub began: UnixTime,
-    /// When it ends.
+    /// When it ends, by its lifetime: at the latest.
     pub ends: UnixTime,
     /// Whether the cookie should be sealed afresh (idle timer, or an earlier secret).
     pub renew: bool,
@@ -150,7 +150,8 @@ impl Sealer {
             Some(times) => Some(times.id),
             None => SessionId::fresh(),
         };
-        let content = id.and_then(|id| Content::of(signed, id, opening, now).write());
+        let times = (now, self.end(opening.began));
+        let content = id.and_then(|id| Content::of(signed, id, opening, times).write());
         let key = self.keys.first();
         // JSON of text and numbers can be written, and there is a key and randomness: else it is as if it did not fit.
         let sealed = content.zip(key);
@@ -300,7 +301,8 @@ impl Sealer {
         let (began, seen) = content.times();
         let network = content.network()?;
         let idle_end = seen.plus(self.idle.map_or(i64::MAX, seconds));
-        let ends = self.end(began).min(idle_end);
+        // A longer `lifetime` counts from the next seal on: who is denied one (revoked) does not rise again because others may stay longer.
+        let ends = self.end(began).min(idle_end).min(content.until());
         let id = content.id()?;
         let (claims, kid) = content.grant()?;
         let grant = Signed::sealed(Arc::clone(issuer), claims, kid);

@@ -1,4 +1,4 @@
-//! What a session cookie holds, as compact JSON: a verified grant, the session's id and two times.
+//! What a session cookie holds, as compact JSON: a verified grant, the session's id and its times.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ipnet::IpNet;
@@ -28,6 +28,8 @@ pub(super) struct Content {
     began: i64,
     #[serde(rename = "s")]
     seen: i64,
+    #[serde(rename = "u")]
+    until: i64,
     #[serde(rename = "v")]
     viewer: Box<str>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +55,12 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn of(signed: &Signed, id: SessionId, opening: Opening, seen: UnixTime) -> Self {
+    pub(super) fn of(
+        signed: &Signed,
+        id: SessionId,
+        opening: Opening,
+        (seen, until): (UnixTime, UnixTime),
+    ) -> Self {
         let Claims {
             viewer,
             tenant,
@@ -72,6 +79,7 @@ impl Content {
             kid: signed.kid().map(Into::into),
             began: opening.began.0,
             seen: seen.0,
+            until: until.0,
             viewer: viewer.clone(),
             tenant: tenant.clone(),
             token_id: token_id.clone(),
@@ -97,6 +105,11 @@ impl Content {
     /// When it began, and when it was sealed.
     pub(super) fn times(&self) -> (UnixTime, UnixTime) {
         (UnixTime(self.began), UnixTime(self.seen))
+    }
+
+    /// When it ends at the latest, as was said when it was sealed.
+    pub(super) fn until(&self) -> UnixTime {
+        UnixTime(self.until)
     }
 
     /// Which session it is.

@@ -302,6 +302,29 @@ fn without_an_idle_limit_only_the_lifetime_counts() {
 }
 
 #[test]
+fn a_longer_lifetime_raises_no_session_that_could_not_be_sealed_afresh() {
+    let of_hours = |hours| Sealer::new(&[&[7; 32]], Duration::from_hours(hours), None).unwrap();
+    let (short, long) = (of_hours(8), of_hours(30 * 24));
+    let token = testing::signed("v", None);
+    let value = short.seal("s", &token, NOW, NOW).unwrap();
+    let open = |sealer: &Sealer, value: &str, hours: i64| {
+        let opened = sealer.open(value, "s", &issuers(), NOW.plus(hours * 3600), &NoCache);
+        opened.map(|opened| opened.signed)
+    };
+    // A revocation of its viewer lasts as long as the session could live when it was made: eight hours.
+    let late = open(&long, &value, 9);
+    assert_eq!(late.err(), Some(Refusal::SessionExpired));
+    let alive = open(&long, &value, 7).ok().unwrap();
+    let afresh = long.renew("s", &alive, NOW.plus(7 * 3600)).unwrap();
+    assert!(open(&long, &afresh, 9).is_ok());
+    assert_eq!(
+        open(&short, &afresh, 9).err(),
+        Some(Refusal::SessionExpired),
+        "a shorter one counts at once"
+    );
+}
+
+#[test]
 fn the_origin_that_narrows_a_frame_survives_the_seal() {
     let sealer = sealer(&[&[7; 32]]);
     for text in [
