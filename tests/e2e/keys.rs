@@ -347,6 +347,26 @@ fn a_set_that_has_not_changed_is_not_sent_again() {
     assert!(seen.all("authorization").is_empty());
 }
 
+/// "Unchanged" is said of a set that was never in force: the keys that come later must be waited for as eagerly as before.
+#[test]
+fn a_tag_of_a_set_that_was_not_accepted_is_forgotten() {
+    let provider = Provider::start(|seen| {
+        if seen.all("if-none-match").is_empty() {
+            return Answer::json("{\"keys\":[]}").with("etag", "\"v0\"");
+        }
+        Answer::json("").status(304)
+    });
+    let upstream = Upstream::plain();
+    let gateway = start(&upstream, &by_url(&provider, "jwks_refresh = \"1h\""));
+    eventually("it was asked twice", || provider.asked() >= 2);
+    assert!(fetches(&gateway, "unchanged") < 0.5);
+    let key = Key::new("a");
+    let jwks = set(&[&key]).body;
+    provider.now(move |_| Answer::of("application/json", &jwks).with("etag", "\"v1\""));
+    until_ready(&gateway);
+    assert_eq!(ask(&gateway, &key.bearer(&json!({}))).status, 200);
+}
+
 #[test]
 fn what_is_no_set_of_keys_changes_nothing() {
     let key = Key::new("a");

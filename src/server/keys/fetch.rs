@@ -115,7 +115,9 @@ impl Fetcher {
             return Ok(Fetched { set: None, fresh });
         }
         let set = self.source.rules.set(&reply.body)?;
+        // Of a set without keys nothing is remembered: "unchanged" would be said of one that may not be in force.
         let tag = reply.headers.get(header::ETAG).cloned();
+        let tag = tag.filter(|_| !set.keys.is_empty());
         self.tag = tag.map(|tag| (place.clone(), tag));
         let set = Some(set);
         Ok(Fetched { set, fresh })
