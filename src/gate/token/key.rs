@@ -8,6 +8,7 @@ use aws_lc_rs::{
 };
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
+use super::claims::is_word;
 use super::material::{self, OTHER_KIND, pem, secret, strong, unpadded, unusable};
 use crate::gate::request::UnixTime;
 
@@ -188,14 +189,14 @@ impl Key {
     /// The same, called by a `kid`.
     ///
     /// # Errors
-    /// The `kid` is empty.
+    /// The `kid` is empty, or nothing that could be revoked.
     pub fn named(self, kid: &str) -> Result<Self, KeyError> {
         let mut hash = Context::new(&SHA256);
         hash.update(&self.mark);
         hash.update(kid.as_bytes());
         Ok(Self {
             mark: finished(hash),
-            kid: Some(nonempty(kid)?.into()),
+            kid: Some(name(kid)?.into()),
             ..self
         })
     }
@@ -270,7 +271,7 @@ impl Key {
         verifier: Verifier,
         material: &[u8],
     ) -> Result<Self, KeyError> {
-        let kid = kid.map(nonempty).transpose()?;
+        let kid = kid.map(self::name).transpose()?;
         let mut hash = Context::new(&SHA256);
         hash.update(&[u8::from(kid.is_some())]);
         for field in [
@@ -292,11 +293,14 @@ impl Key {
     }
 }
 
-fn nonempty(kid: &str) -> Result<&str, KeyError> {
-    if kid.is_empty() {
-        return Err(KeyError::Kid("a `kid` must not be empty".into()));
-    }
-    Ok(kid)
+/// A name by which a key can be revoked, too.
+fn name(kid: &str) -> Result<&str, KeyError> {
+    let problem = match kid {
+        "" => "a `kid` must not be empty",
+        _ if is_word(kid) => return Ok(kid),
+        _ => "a `kid` must not be blank, longer than 256 characters, or hold a control character",
+    };
+    Err(KeyError::Kid(problem.into()))
 }
 
 fn finished(hash: Context) -> [u8; 32] {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::gate::{
     request::UnixTime,
+    revocation::{Facets, Subject},
     token::{key::Validity, testing},
 };
 
@@ -45,6 +46,29 @@ fn refuses_a_secret_shorter_than_its_hash() {
             .add(None, name, &vec![7; needed - 1])
             .unwrap_err();
         assert!(matches!(error, KeyError::Short { .. }), "{name}");
+    }
+}
+
+/// A key that nobody could revoke by its name is none.
+#[test]
+fn refuses_a_name_that_no_revocation_can_have() {
+    let long = "k".repeat(256);
+    for (kid, good) in [
+        (long.as_str(), true),
+        ("2026/01 \u{e9}", true),
+        (&format!("{long}k"), false),
+        ("", false),
+        (" ", false),
+        ("a\nb", false),
+        ("a\0", false),
+    ] {
+        let added = KeySet::new().add(Some(kid), "HS256", &[7; 32]);
+        assert_eq!(added.is_ok(), good, "{kid:?}");
+        let facets = Facets {
+            kid: Some(kid),
+            ..Facets::default()
+        };
+        assert_eq!(Subject::new(facets).is_ok(), good, "{kid:?}");
     }
 }
 
