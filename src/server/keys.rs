@@ -287,7 +287,7 @@ impl Place {
         let mut state = lock(&self.state);
         state.running = false;
         if outcome == Outcome::Changed {
-            // No stranger can make a provider change its keys: the pause is for fetches that were for nothing.
+            // No stranger can make a provider change its keys: the long pause is for fetches that were for nothing.
             state.asked_at = None;
         }
         drop(state);

@@ -240,6 +240,33 @@ fn a_token_of_a_brand_new_key_is_accepted_at_once_and_strangers_force_nothing() 
     assert!((fetches(&gateway, "changed") - 2.0).abs() < 0.1);
 }
 
+/// Each fetch brings other keys than the one before, so that none of them was for nothing.
+#[test]
+fn strangers_do_not_make_a_provider_busy_whose_nodes_disagree() {
+    let (one, other) = (Key::new("one"), Key::new("other"));
+    let sets = [set(&[&one]).body, set(&[&one, &other]).body];
+    let turn = AtomicUsize::new(0);
+    let provider = Provider::start(move |_| {
+        let at = turn.fetch_add(1, Ordering::SeqCst) % 2;
+        Answer::of("application/json", &sets[at])
+    });
+    let upstream = Upstream::plain();
+    let gateway = start(&upstream, &by_url(&provider, ""));
+    until_ready(&gateway);
+    let stranger = Key::new("made-up");
+    let began = gateway::now();
+    for number in 0.. {
+        if gateway::now() > began + 2 {
+            break;
+        }
+        let bearer = stranger.bearer(&json!({ "jti": number.to_string() }));
+        assert_eq!(ask(&gateway, &bearer).code(), "token_invalid");
+    }
+    let asked = provider.asked();
+    assert!((2..=5).contains(&asked), "{asked} fetches in three seconds");
+    assert_eq!(ask(&gateway, &one.bearer(&json!({}))).status, 200);
+}
+
 #[test]
 fn the_limit_by_address_comes_before_any_fetch() {
     let key = Key::new("a");

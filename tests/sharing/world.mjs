@@ -135,6 +135,8 @@ export class World {
     world.gateway.stdout.pipe(log);
     world.gateway.stderr.pipe(log);
     await until('the gateway answers', () => reachable(world.ports.gateway));
+    // Tokens of the second in which it began count as used.
+    await new Promise((done) => setTimeout(done, 1000));
     return world;
   }
 

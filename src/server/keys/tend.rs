@@ -77,13 +77,15 @@ impl Task {
                 Err(_) => (self.fail(&UpstreamError::Timeout.into()), None),
             };
             self.place.end(number, outcome, self.app.clock.now());
-            let next = Instant::now() + jittered(self.pause(fresh));
+            let ended = Instant::now();
+            let next = ended + jittered(self.pause(fresh));
             while Instant::now() < next && !self.place.is_asked() {
                 tokio::select! {
                     () = sleep_until(next) => {}
                     () = self.place.wanted.notified() => {}
                 }
             }
+            sleep_until(ended + BREATH).await;
             hurry = self.place.is_asked();
         }
     }
@@ -200,6 +202,8 @@ fn jittered(pause: Duration) -> Duration {
     pause.saturating_sub(pause.saturating_mul(u32::from(part)) / 1024)
 }
 
+/// The shortest time between a fetch and the next, whoever asks: a provider whose nodes disagree has changed its keys each time, and then no fetch is in vain.
+const BREATH: Duration = Duration::from_secs(1);
 /// The longest a fetch may take, discovery and set together.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The shortest pause that a server may ask for.
