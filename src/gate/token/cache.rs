@@ -17,19 +17,23 @@ use crate::gate::request::UnixTime;
 /// A cache of verifications, shared by all threads. Keys are digests, never token text.
 pub struct MokaCache {
     entries: Cache<TokenDigest, Arc<Signed>>,
+    /// There is no room for any: nobody in front of it remembers one either.
+    is_off: bool,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl MokaCache {
-    /// Room for so many. `now` is asked only when something is put in, to see how long it may stay.
+    /// Room for so many of the usual size; one that takes more than [`UNIT`] bytes counts as several. `now` is asked only when something is put in, to see how long it may stay.
     pub fn new(capacity: u64, now: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
         let entries = Cache::builder()
             .max_capacity(capacity)
+            .weigher(|_, signed: &Arc<Signed>| u32::try_from(units(signed)).unwrap_or(u32::MAX))
             .expire_after(UntilEnd { now })
             .build();
         Self {
             entries,
+            is_off: capacity == 0,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -124,10 +128,18 @@ impl VerificationCache for Fronted<'_> {
 
 impl Fronted<'_> {
     fn keep(&self, slot: usize, digest: TokenDigest, signed: &Arc<Signed>) {
+        if self.shared.is_off || units(signed) > MOST_UNITS {
+            return;
+        }
         if let Some(slot) = self.front.0.borrow_mut().get_mut(slot) {
             *slot = Some((digest, Arc::clone(signed)));
         }
     }
+}
+
+/// How much room something takes, in [`UNIT`]s.
+fn units(signed: &Signed) -> usize {
+    signed.size.div_ceil(UNIT).max(1)
 }
 
 fn slot(digest: &TokenDigest) -> usize {
@@ -137,6 +149,12 @@ fn slot(digest: &TokenDigest) -> usize {
 
 /// Some 200 kB per thread, and the verifications that they hold.
 const SLOTS: usize = 4096;
+
+/// Bytes that a usual verification stays below. A token of 8 KiB can take a hundred times as much once it is read.
+pub const UNIT: usize = 2048;
+
+/// A thread's own memory holds nothing larger, in [`UNIT`]s: what it holds is not counted.
+const MOST_UNITS: usize = 4;
 
 struct UntilEnd<F> {
     now: F,
@@ -174,6 +192,38 @@ mod tests {
             "same slot, other digest"
         );
         assert_eq!((shared.hits(), shared.misses()), (1, 1));
+    }
+
+    /// A rogue issuer's largest tokens, or those that a viewer made large, take no more room than as many bytes of usual ones.
+    #[test]
+    fn large_grants_count_by_their_size() {
+        const ROOM: u64 = 1000;
+        let shared = MokaCache::new(ROOM, || UnixTime(testing::ISSUED));
+        let front = FrontCache::default();
+        let mut claims = testing::claims();
+        claims["params"] = serde_json::json!({ "a": vec![serde_json::json!({ "": 1 }); 600] });
+        let large = testing::signed_of(&claims);
+        assert!((200_000..400_000).contains(&large.size), "{}", large.size);
+        assert_eq!(units(&testing::signed("viewer", None)), 1);
+        let large = Arc::new(large);
+        for number in 0_u16..1000 {
+            let mut digest = [0; 32];
+            digest[..2].copy_from_slice(&number.to_be_bytes());
+            front.before(&shared).put(TokenDigest(digest), &large);
+        }
+        shared.entries.run_pending_tasks();
+        let most = ROOM * u64::try_from(UNIT).unwrap() / 200_000;
+        assert!((1..=most).contains(&shared.len()), "{}", shared.len());
+        let kept = front.0.borrow().iter().flatten().count();
+        assert_eq!(kept, 0, "what a thread keeps for itself is small");
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_remembered_no_thread_does() {
+        let (shared, front) = (MokaCache::new(0, || UnixTime(0)), FrontCache::default());
+        let cache = front.before(&shared);
+        cache.put(TokenDigest([1; 32]), &Arc::new(testing::signed("v", None)));
+        assert!(cache.get(&TokenDigest([1; 32])).is_none());
     }
 
     #[test]

@@ -78,6 +78,28 @@ impl Claims {
             && *origin == other.origin
     }
 
+    /// About how many bytes it takes in memory.
+    pub(in crate::gate) fn size(&self) -> usize {
+        let texts = [
+            Some(&self.viewer),
+            self.tenant.as_ref(),
+            self.token_id.as_ref(),
+        ];
+        let texts = texts.into_iter().flatten().map(|text| text.len());
+        let resources = self.resources.iter();
+        let resources = resources.map(|one| {
+            size_of::<Resource>()
+                .saturating_add(one.kind.len())
+                .saturating_add(one.id.len())
+        });
+        let parts = texts.chain(resources).chain([
+            size_of::<Self>(),
+            self.scope.as_str().len(),
+            members(&self.params),
+        ]);
+        parts.fold(0, usize::saturating_add)
+    }
+
     /// Whether both have the same name (`jti`, which must be there) and times.
     pub(in crate::gate) fn same_token(&self, other: &Self) -> bool {
         let times = |claims: &Self| (claims.issued_at, claims.not_before, claims.expires);
@@ -109,6 +131,37 @@ impl Claims {
         })
     }
 }
+
+/// About how many bytes a value takes, itself included. (Its depth is bounded, since it was read.)
+fn size(value: &Value) -> usize {
+    let within = match value {
+        Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).fold(0, usize::saturating_add),
+        Value::Object(map) => members(map),
+    };
+    within.saturating_add(size_of::<Value>())
+}
+
+/// An object has room for a few members, each with its hash, and an index of them.
+fn members(map: &Map<String, Value>) -> usize {
+    if map.is_empty() {
+        return 0;
+    }
+    let slots = map
+        .len()
+        .max(4)
+        .saturating_mul(size_of::<(u64, String, Value)>());
+    let each = map.iter().map(|(name, value)| {
+        // The value's own place is in its slot.
+        let within = size(value).saturating_sub(size_of::<Value>());
+        name.len().saturating_add(within)
+    });
+    each.fold(slots.saturating_add(INDEX), usize::saturating_add)
+}
+
+/// Bytes of a small object's index.
+const INDEX: usize = 64;
 
 /// A claim that the issuer pins must be there, and be exactly this string: an array is another meaning ("any of").
 fn names(payload: &Map<String, Value>, claim: &str, wanted: Option<&str>) -> Result<(), Refusal> {

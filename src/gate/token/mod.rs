@@ -125,6 +125,8 @@ pub struct Signed {
     claims: Claims,
     voucher: Voucher,
     session: Option<SessionTimes>,
+    /// About how many bytes it takes in memory.
+    size: usize,
 }
 
 /// What vouches for claims.
@@ -186,19 +188,19 @@ impl Signed {
         claims: Claims,
         kid: Option<Box<str>>,
     ) -> Self {
-        Self {
-            issuer,
-            claims,
-            voucher: Voucher::Seal(kid),
-            session: None,
-        }
+        Self::new(issuer, claims, Voucher::Seal(kid))
     }
 
     fn proven(issuer: Arc<Issuer>, claims: Claims, proof: Proof) -> Self {
+        Self::new(issuer, claims, Voucher::Signature(proof))
+    }
+
+    fn new(issuer: Arc<Issuer>, claims: Claims, voucher: Voucher) -> Self {
         Self {
+            size: claims.size().saturating_add(size_of::<Self>()),
             issuer,
             claims,
-            voucher: Voucher::Signature(proof),
+            voucher,
             session: None,
         }
     }
