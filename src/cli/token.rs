@@ -27,14 +27,19 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
     let token = signer(args, entry)?
         .sign(&Value::Object(claims))
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    if let Some(warning) = too_large(&snapshot, &entry.issuer, &token) {
+    if let Some(warning) = too_large(&snapshot, &entry.issuer, &token, clock()?) {
         super::warn(&warning);
     }
     super::print(&token)
 }
 
 /// What to say of a grant that does not fit into the session that it should become.
-fn too_large(snapshot: &Snapshot, issuer: &Arc<Issuer>, token: &str) -> Option<String> {
+fn too_large(
+    snapshot: &Snapshot,
+    issuer: &Arc<Issuer>,
+    token: &str,
+    now: UnixTime,
+) -> Option<String> {
     let sealer = snapshot.sessions.as_ref()?;
     let sites = snapshot.sites.iter().map(|entry| &entry.site);
     let mut sites = sites.filter(|site| {
@@ -43,7 +48,7 @@ fn too_large(snapshot: &Snapshot, issuer: &Arc<Issuer>, token: &str) -> Option<S
     let site = sites.clone().find(|site| site.sharing.wants_session());
     let (refused, site) = (site.is_some(), site.or_else(|| sites.next())?);
     let large = sealer
-        .fits(token, std::slice::from_ref(issuer), UnixTime(0))
+        .fits(token, std::slice::from_ref(issuer), now)
         .err()?;
     let then = if refused {
         "which the site refuses"
@@ -300,6 +305,11 @@ fn now() -> Result<u64, Failure> {
     since
         .map(|since| since.as_secs())
         .map_err(|_| Failure::Runtime("the clock stands before 1970".into()))
+}
+
+fn clock() -> Result<UnixTime, Failure> {
+    let now = i64::try_from(now()?).unwrap_or(i64::MAX);
+    Ok(UnixTime(now))
 }
 
 const DEFAULT_TTL: u64 = 600;
