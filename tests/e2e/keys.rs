@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -372,6 +373,63 @@ fn a_set_that_has_not_changed_is_not_sent_again() {
     let seen = provider.upstream.last();
     assert_eq!(seen.all("accept-encoding"), ["identity"]);
     assert!(seen.all("authorization").is_empty());
+}
+
+/// What a discovery document leads to is no better a place than the configuration may name.
+#[test]
+fn discovery_leads_nowhere_else() {
+    for uri in [
+        "http://10.0.0.1/latest/meta-data",
+        "http://169.254.169.254/latest/meta-data",
+        "http://metadata.internal/keys",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/x",
+        "//127.0.0.1/keys",
+        "/keys",
+        "http://user:word@127.0.0.1/keys",
+        "",
+    ] {
+        let provider = Provider::start(|_| Answer::json("{}"));
+        let issuer = provider.url("");
+        let document = json!({ "issuer": issuer, "jwks_uri": uri }).to_string();
+        provider.now(move |_| Answer::json(&document));
+        let upstream = Upstream::plain();
+        let by_discovery = format!("issuer_url = \"{issuer}\"\naudience = \"embedgate\"");
+        let gateway = start(&upstream, &by_discovery);
+        eventually("it was refused", || fetches(&gateway, "invalid") >= 1.0);
+        assert!(fetches(&gateway, "unreachable") < 0.5, "{uri}");
+        assert!(!ready(&gateway), "{uri}");
+    }
+}
+
+/// A provider that sends a byte now and then: each of them comes in time, all of them together do not.
+#[test]
+fn a_reply_that_drips_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+                let mut sent = stream.write_all(head.as_bytes());
+                while sent.is_ok() {
+                    thread::sleep(Duration::from_millis(500));
+                    sent = stream.write_all(b" ");
+                }
+            });
+        }
+    });
+    let upstream = Upstream::plain();
+    let issuer = format!("jwks = \"http://{address}/\"\naudience = \"embedgate\"");
+    let gateway = start(&upstream, &issuer);
+    let began = gateway::now();
+    while fetches(&gateway, "unreachable") < 0.5 {
+        let waited = gateway::now() - began;
+        assert!(waited < 15, "{waited} seconds");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(!ready(&gateway));
 }
 
 /// "Unchanged" is said of a set that was never in force: the keys that come later must be waited for as eagerly as before.

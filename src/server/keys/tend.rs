@@ -175,23 +175,24 @@ impl Task {
         tracing::info!(issuer, keys = now.len(), %added, %gone, "keys fetched");
     }
 
-    /// How long to wait: as the server says within bounds, or longer and longer while nothing comes.
     fn pause(&self, fresh: Option<Duration>) -> Duration {
-        let longest = self.place.source.refresh;
-        if self.failures == 0 {
-            let shortest = SHORTEST.min(longest);
-            return fresh.unwrap_or(longest).clamp(shortest, longest);
-        }
-        let doubled = 2_u32.saturating_pow(self.failures.saturating_sub(1));
-        let ceiling = match self.place.ring() {
-            None => HUNGRY,
-            Some(_) => LONGEST_BACKOFF,
-        };
-        FIRST_BACKOFF
-            .saturating_mul(doubled)
-            .min(ceiling)
-            .min(longest)
+        let hungry = self.place.ring().is_none();
+        pause(self.place.source.refresh, fresh, self.failures, hungry)
     }
+}
+
+/// How long to wait: as the server says within bounds, or longer and longer while nothing comes; never long where there are no keys at all.
+fn pause(longest: Duration, fresh: Option<Duration>, failures: u32, hungry: bool) -> Duration {
+    if failures == 0 {
+        let shortest = SHORTEST.min(longest);
+        return fresh.unwrap_or(longest).clamp(shortest, longest);
+    }
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    let ceiling = if hungry { HUNGRY } else { LONGEST_BACKOFF };
+    FIRST_BACKOFF
+        .saturating_mul(doubled)
+        .min(ceiling)
+        .min(longest)
 }
 
 /// Up to a quarter shorter, so that many gateways do not ask in step; never longer, so that a bound stays one.
@@ -220,6 +221,43 @@ const MOST_TOLD: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_longer_and_longer_while_nothing_comes_and_never_too_long() {
+        let longest = Duration::from_mins(10);
+        for (failures, known, hungry) in [
+            (1, 1, 1),
+            (2, 2, 2),
+            (3, 4, 4),
+            (4, 8, 8),
+            (5, 16, 10),
+            (7, 60, 10),
+            (32, 60, 10),
+            (u32::MAX, 60, 10),
+        ] {
+            let found = [false, true].map(|hungry| pause(longest, None, failures, hungry));
+            let wanted = [known, hungry].map(Duration::from_secs);
+            assert_eq!(found, wanted, "after {failures} failures");
+            let often = Duration::from_secs(2);
+            assert!(pause(often, None, failures, false) <= often);
+        }
+    }
+
+    #[test]
+    fn a_server_says_when_within_bounds() {
+        for (longest, says, wanted) in [
+            (600, None, 600),
+            (600, Some(300), 300),
+            (600, Some(0), 30),
+            (600, Some(u64::MAX), 600),
+            (5, Some(0), 5),
+            (5, Some(60), 5),
+        ] {
+            let [longest, wanted] = [longest, wanted].map(Duration::from_secs);
+            let found = pause(longest, says.map(Duration::from_secs), 0, false);
+            assert_eq!(found, wanted, "{longest:?} {says:?}");
+        }
+    }
 
     #[test]
     fn jitter_only_ever_shortens() {
