@@ -22,7 +22,13 @@ fn text(upstream: SocketAddr, keys: &str) -> String {
 }
 
 fn start(upstream: &Upstream, keys: &str) -> Gateway {
-    Gateway::start(&text(upstream.address, keys))
+    started(&text(upstream.address, keys))
+}
+
+fn started(text: &str) -> Gateway {
+    let gateway = Gateway::start(text);
+    gateway::next_second();
+    gateway
 }
 
 fn pages() -> Upstream {
@@ -492,7 +498,7 @@ fn a_copied_link_is_dead_and_so_is_a_session_elsewhere() {
     let gateway = start(&upstream, "single_use = true\nbind = [\"network\"]");
     let text = text(upstream.address, "single_use = true\nbind = [\"network\"]")
         .replace("[listen]", "[listen]\ntrusted_proxies = [\"127.0.0.1\"]");
-    let proxied = Gateway::start(&text);
+    let proxied = started(&text);
     let used = good_link();
     let session = session(&get(gateway.address, &used, FRAME));
     let again = get(

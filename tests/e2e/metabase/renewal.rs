@@ -32,11 +32,11 @@ pub(crate) fn usual() -> Scene {
     scene("lifetime = \"8h\"")
 }
 
-/// A token that ends in some seconds; more of its claims changed.
+/// A token that lives for so many seconds at least, and less than one more (its times are whole seconds); more of its claims changed.
 pub(crate) fn short(seconds: i64, more: &Value) -> String {
     let mut claims = json!({
         "resource": { "dashboard": 42 }, "params": own(), "scope": "view download",
-        "iat": now(), "exp": now() + seconds,
+        "iat": now(), "exp": now() + seconds + 1,
     });
     for (name, value) in more.as_object().unwrap() {
         claims[name] = value.clone();
@@ -44,9 +44,9 @@ pub(crate) fn short(seconds: i64, more: &Value) -> String {
     token(&claims)
 }
 
-/// Until a second after a token of so many seconds has ended.
+/// Until a token of so many seconds has ended.
 pub(crate) fn past(seconds: u64) {
-    sleep(Duration::from_millis(seconds * 1000 + 300));
+    sleep(Duration::from_millis((seconds + 1) * 1000 + 300));
 }
 
 fn open(scene: &Scene, token: &str) -> String {

@@ -13,6 +13,7 @@ use super::{
 use crate::support::{
     browser::FRAME,
     client::{Reply, get},
+    gateway::next_second,
     metabase::LEAK,
     token,
 };
@@ -21,7 +22,9 @@ const MODE: &str = "session_mode = \"script\"";
 
 fn scene(keys: &str) -> Scene {
     let keys = format!("kind = \"metabase\"\n{MODE}\n{keys}");
-    changed("", |text| text.replace("kind = \"metabase\"", &keys))
+    let scene = changed("", |text| text.replace("kind = \"metabase\"", &keys));
+    next_second();
+    scene
 }
 
 fn grant(name: &str) -> String {
