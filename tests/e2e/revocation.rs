@@ -6,6 +6,7 @@ use crate::{
     metabase::setup,
     support::{
         Answer, Gateway, Upstream,
+        browser::{Browser, FRAME},
         client::Reply,
         eventually, gateway, get,
         metabase::{SECRET, Standin},
@@ -397,4 +398,44 @@ fn what_is_no_revocation_is_refused_and_denies_nobody() {
     );
     assert_eq!(refused.status, 401);
     assert!(!refused.text().contains("somebody"));
+}
+
+/// Two viewers in one browser: what is revoked of one is not served by the other, where the page's address says whose it is.
+#[test]
+fn a_page_of_a_revoked_session_is_not_served_by_another_of_the_browser() {
+    let upstream = Upstream::plain();
+    let gateway = start(upstream.address, "");
+    let mut browser = Browser::default();
+    let pages = ["one", "two"].map(|viewer| {
+        let token = token(&json!({ "sub": viewer, "jti": viewer }));
+        let target = format!("/reports/q3?embed_token={token}");
+        let page = browser.get(gateway.address, &target, FRAME);
+        page.header("location").unwrap().to_owned()
+    });
+    let served = |browser: &mut Browser, page: &str| {
+        browser.fetch(gateway.address, "/api/default", page).code()
+    };
+    for page in &pages {
+        assert_eq!(served(&mut browser, page), "");
+    }
+    revoke(&gateway, &json!({ "viewer": "one" }));
+    for _ in 0..2 {
+        assert_eq!(served(&mut browser, &pages[0]), "token_revoked");
+        let page = browser.get(gateway.address, &pages[0], FRAME);
+        assert_eq!(page.code(), "token_revoked");
+        assert_eq!(served(&mut browser, &pages[1]), "");
+    }
+    // The other's cookie under this one's name is still the other's.
+    let name = pages[0].rsplit_once('=').unwrap().1;
+    let value = browser.cookies.values().next_back().unwrap().clone();
+    for forged in [
+        format!("__Host-embedgate-{name}={value}"),
+        format!("__Host-embedgate={value}; __Host-embedgate-{name}={value}"),
+    ] {
+        let reply = get(gateway.address, &pages[0], &[("Cookie", &forged)]);
+        assert!(
+            matches!(&*reply.code(), "session_invalid" | "token_revoked"),
+            "{reply:?}"
+        );
+    }
 }
