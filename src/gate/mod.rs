@@ -21,3 +21,4 @@ pub mod sharing;
 pub mod single_use;
 pub mod site;
 pub mod token;
+pub mod websocket;

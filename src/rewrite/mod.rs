@@ -20,6 +20,7 @@ pub mod csp;
 pub mod decode;
 pub mod foreword;
 pub mod form;
+pub mod frames;
 pub mod header;
 pub mod insert;
 pub mod json;
