@@ -31,6 +31,7 @@ fn route(pattern: &str) -> Route {
         body_limit: 0,
         no_store: false,
         unread_body: false,
+        websocket: false,
     }
 }
 

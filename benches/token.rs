@@ -201,6 +201,7 @@ fn limits(c: &mut Criterion) {
         tenant: quota,
         site: quota,
         in_flight: NonZeroU32::new(8),
+        websockets: None,
     });
     let client = "192.0.2.7".parse().unwrap();
     c.bench_function("limit/address", |b| {

@@ -32,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
         body_limit: 0,
         no_store: false,
         unread_body: false,
+        websocket: false,
     };
     let Ok(table) = RouteTable::build(lines.map(route).collect()) else {
         return;

@@ -29,6 +29,7 @@ fn route(pattern: &str, access: Access) -> Route {
         body_limit: 0,
         no_store: false,
         unread_body: false,
+        websocket: false,
     }
 }
 

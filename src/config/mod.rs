@@ -22,7 +22,7 @@ pub use secret::Secret;
 pub use spec::{
     AdapterSpec, AdminSpec, AuditOutput, AuditSpec, CookieMode, IdentitySource, IssuerEntry,
     KeyInfo, KeySource, ListenSpec, LogSpec, RevocationsSpec, SiteEntry, Snapshot, TlsFiles,
-    UpstreamSpec, UpstreamTls,
+    TunnelSpec, UpstreamSpec, UpstreamTls,
 };
 pub use stamp::FileStamp;
 

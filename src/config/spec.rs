@@ -78,6 +78,17 @@ pub struct SiteEntry {
     pub kept_cookies: Vec<Box<str>>,
     /// Header fields that tell the upstream who the viewer is; what a client sends under these names never passes.
     pub identity: Vec<(HeaderName, IdentitySource)>,
+    /// How long `WebSockets` live.
+    pub tunnels: TunnelSpec,
+}
+
+/// How long a WebSocket lives at most, whatever its grant says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TunnelSpec {
+    /// Without a byte in either direction.
+    pub idle: Duration,
+    /// At all; `None`: as long as the grant.
+    pub life: Option<Duration>,
 }
 
 /// What is known about one kind of BI server.

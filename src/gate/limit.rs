@@ -43,6 +43,8 @@ pub struct SiteLimits {
     pub site: Option<Quota>,
     /// Concurrent requests per viewer.
     pub in_flight: Option<NonZeroU32>,
+    /// Open `WebSockets` per viewer, which do not count as requests under way.
+    pub websockets: Option<NonZeroU32>,
 }
 
 /// Whose quota is meant; a closed set (metric label `scope`).
@@ -155,25 +157,35 @@ impl<C: Clock> Limits<C> {
         if permit.burning().is_some() {
             return Err(Limited::of(Scope::Viewer, Exceeded::Full));
         }
-        let taken = self.take(
+        let taken = self.take_of(
             permit.site().index,
             permit.viewer().map(|viewer| &*viewer.signed),
+            permit.opens_websocket(),
         )?;
         Ok(Admitted { permit, taken })
     }
 
-    /// What [`Self::charge`] does, without the proof.
+    /// What [`Self::charge`] does for an ordinary request, without the proof.
     ///
     /// # Errors
     /// As [`Self::charge`].
     pub fn take(&self, site: usize, viewer: Option<&Signed>) -> Result<Taken, Limited> {
+        self.take_of(site, viewer, false)
+    }
+
+    fn take_of(
+        &self,
+        site: usize,
+        viewer: Option<&Signed>,
+        websocket: bool,
+    ) -> Result<Taken, Limited> {
         let limiters = self.limiters(site, Scope::Site)?;
         let mut taken = Taken {
             in_flight: None,
             rate: None,
         };
         if let Some(signed) = viewer {
-            self.take_for_viewer(limiters, signed, &mut taken)?;
+            self.take_for_viewer(limiters, signed, websocket, &mut taken)?;
         }
         if let Some(rate) = &limiters.site {
             taken.tighten(
@@ -188,17 +200,19 @@ impl<C: Clock> Limits<C> {
         &self,
         limiters: &SiteLimiters<C>,
         signed: &Signed,
+        websocket: bool,
         taken: &mut Taken,
     ) -> Result<(), Limited> {
         let claims = signed.claims();
-        if limiters.in_flight.is_some() || limiters.viewer.is_some() {
+        let under_way = limiters.under_way(websocket);
+        if under_way.is_some() || limiters.viewer.is_some() {
             // Two people may have one `sub` at different issuers, or in different tenants.
             let key = limiters.hash((
                 &*signed.issuer().name,
                 claims.tenant.as_deref(),
                 &*claims.viewer,
             ));
-            if let Some((limit, flights)) = &limiters.in_flight {
+            if let Some((limit, flights)) = under_way {
                 taken.in_flight = Some(
                     flights
                         .enter(key, *limit)

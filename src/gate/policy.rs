@@ -24,6 +24,7 @@ use super::{
     single_use::{Burn, Burning},
     site::Site,
     token::Claims,
+    websocket,
 };
 
 /// The proof that every check before the limits was passed.
@@ -45,6 +46,7 @@ pub struct Permit {
     values: Vec<Option<Value>>,
     all: SmallVec<[usize; 2]>,
     embedding: Embedding,
+    websocket: bool,
 }
 
 impl Permit {
@@ -61,6 +63,11 @@ impl Permit {
     /// The route's position in the site's surface.
     pub fn route_index(&self) -> usize {
         self.route_index
+    }
+
+    /// Whether the request asks for a WebSocket, and the route may become one.
+    pub fn opens_websocket(&self) -> bool {
+        self.websocket
     }
 
     /// The viewer; `None` on public routes.
@@ -135,6 +142,7 @@ pub fn decide(
             && !viewer.token_in_query();
         from_own_page(site, route, viewer, req, &embedding)?;
     }
+    let websocket = route.websocket && websocket::is_asked(req.headers);
     let (mut values, mut all) = (Vec::new(), SmallVec::new());
     if let Some(claims) = claims {
         granted(route, matched, claims)?;
@@ -148,6 +156,7 @@ pub fn decide(
         values,
         all,
         embedding,
+        websocket,
     })
 }
 
@@ -184,7 +193,7 @@ pub fn settle(mut permit: Permit, burn: Burn, req: &RequestView<'_>) -> Result<P
 }
 
 /// A session travels by itself with every request, so what changes state must come from the site's own pages; where the route says so, from a frame
-/// ancestor's (whose `Origin` was judged just before).
+/// ancestor's (whose `Origin` was judged just before). A WebSocket's handshake counts as that: it is a GET, and a page of anybody may send it and read on.
 fn from_own_page(
     site: &Site,
     route: &Route,
@@ -197,6 +206,9 @@ fn from_own_page(
         // Our script sends it to its own origin alone.
         Via::Session { .. } if site.carrier == Carrier::Script && embedding.cors.is_some() => {
             Err(Refusal::OriginDenied.into())
+        }
+        Via::Session { .. } if route.websocket && websocket::is_asked(req.headers) => {
+            Ok(site.frame.judge_handshake(req)?)
         }
         Via::Session { .. } if route.from_ancestors && embedding.cors.is_some() => Ok(()),
         Via::Session { .. } if !safe => Ok(site.frame.judge_write(req)?),

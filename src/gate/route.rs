@@ -69,6 +69,8 @@ pub struct Route {
     pub from_ancestors: bool,
     /// Whether bodies pass unread although the site has parameters that a viewer may not send (uploads). Else each is read and judged.
     pub unread_body: bool,
+    /// Whether it may become a WebSocket, which carries what the viewer sends unread. For routes of viewers.
+    pub websocket: bool,
     /// Whether a browser may open it outside a frame (exports open in a new window); else the site's rule holds.
     pub top_level: bool,
     /// Largest request body in bytes.
@@ -338,6 +340,15 @@ impl Route {
             }
             (Access::Public, _) => false,
         }
+    }
+
+    /// Whether both ask the same of a viewer, and the same of the upstream for one.
+    pub fn asks_as(&self, other: &Self) -> bool {
+        self.pattern == other.pattern
+            && (self.access, self.action, self.websocket)
+                == (other.access, other.action, other.websocket)
+            && !self.asks_for_more_than(other)
+            && !other.asks_for_more_than(self)
     }
 
     fn check(&self, pattern: &Pattern) -> Result<(), &'static str> {

@@ -331,7 +331,14 @@ impl Sealer {
         Ok(times.old_key || pause >= idle.checked_div(4).unwrap_or(idle))
     }
 
-    fn end(&self, began: UnixTime) -> UnixTime {
+    /// Whether it opens whatever another one does.
+    pub fn opens_all_of(&self, other: &Self) -> bool {
+        let mut theirs = other.keys.iter();
+        theirs.all(|key| self.keys.iter().any(|own| own.mark == key.mark))
+    }
+
+    /// When a session ends that began then, however busy it is.
+    pub fn end(&self, began: UnixTime) -> UnixTime {
         began.plus(seconds(self.lifetime))
     }
 }

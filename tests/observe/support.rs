@@ -57,6 +57,7 @@ pub(crate) fn route(pattern: &str) -> Route {
         body_limit: 0,
         no_store: false,
         unread_body: false,
+        websocket: false,
     }
 }
 

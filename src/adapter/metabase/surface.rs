@@ -314,6 +314,7 @@ fn route(pattern: &str) -> Route {
         body_limit: 0,
         no_store: true,
         unread_body: false,
+        websocket: false,
     }
 }
 

@@ -162,5 +162,6 @@ fn route(pattern: &str, method: Method, query: &[&str]) -> Route {
         body_limit: 0,
         no_store: true,
         unread_body: false,
+        websocket: false,
     }
 }

@@ -6,7 +6,7 @@ use super::{context::At, lock};
 use crate::{
     config::raw,
     gate::{
-        param::ParamSpec,
+        param::{Mode, ParamSpec},
         resource::{IdRule, ResourceRule},
         route::{Access, Action, Route, RouteError, RouteTable},
     },
@@ -48,6 +48,9 @@ fn route(raw: &raw::Route, at: &At<'_>, params: &[ParamSpec], body_limit: u64) -
     if raw.danger_unread_body {
         at.key("danger_unread_body").danger();
     }
+    if access == Access::Viewer {
+        websocket(raw, at, &methods, params);
+    }
     let scope = raw.scope.as_deref().unwrap_or("view");
     if scope.is_empty() || scope.contains(char::is_whitespace) {
         at.key("scope").report("is one word, such as \"download\"");
@@ -74,7 +77,34 @@ fn route(raw: &raw::Route, at: &At<'_>, params: &[ParamSpec], body_limit: u64) -
         body_limit: raw.body_limit.map_or(body_limit, |size| size.0),
         no_store: access == Access::Viewer,
         unread_body: raw.danger_unread_body,
+        websocket: raw.websocket,
     })
+}
+
+/// A WebSocket begins with a GET, and what follows cannot be judged: who has something to enforce there says that the upstream does.
+fn websocket(raw: &raw::Route, at: &At<'_>, methods: &[Method], params: &[ParamSpec]) {
+    let enforced = params.iter().any(|spec| spec.mode != Mode::Enabled);
+    if raw.danger_unread_messages {
+        at.key("danger_unread_messages").danger();
+    }
+    if raw.websocket && !methods.is_empty() && !methods.contains(&Method::GET) {
+        at.key("websocket").report(
+            "goes with the method GET, which a WebSocket begins with, and the route does not allow it",
+        );
+    }
+    match (raw.websocket, raw.danger_unread_messages) {
+        (true, false) if enforced => at.key("websocket").report(
+            "needs danger_unread_messages = true: locked and disabled parameters cannot be enforced on what a viewer sends through a WebSocket, so the \
+             upstream must go by the identity header fields",
+        ),
+        (true, true) if !enforced => at
+            .key("danger_unread_messages")
+            .report("is not needed: the site has no locked or disabled parameters"),
+        (false, true) => at
+            .key("danger_unread_messages")
+            .report("goes with websocket = true"),
+        (_, _) => {}
+    }
 }
 
 fn access(raw: raw::Access) -> Access {
@@ -90,9 +120,11 @@ fn needless<T>(raw: &raw::Route, at: &At<'_>) -> Vec<T> {
     let keys = [
         ("danger_unlocked", !raw.danger_unlocked.is_empty()),
         ("danger_unread_body", raw.danger_unread_body),
+        ("danger_unread_messages", raw.danger_unread_messages),
         ("lock", !raw.lock.is_empty()),
         ("resource", raw.resource.is_some()),
         ("scope", raw.scope.is_some()),
+        ("websocket", raw.websocket),
     ];
     for (key, _) in keys.iter().filter(|(_, present)| *present) {
         at.key(key)

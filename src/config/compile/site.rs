@@ -15,7 +15,7 @@ use crate::{
     adapter::{metabase::surface as metabase_surface, superset::surface as superset_surface},
     config::{
         raw,
-        spec::{AdapterSpec, IdentitySource, SiteEntry, UpstreamSpec},
+        spec::{AdapterSpec, IdentitySource, SiteEntry, TunnelSpec, UpstreamSpec},
         units::Rate,
     },
     gate::{
@@ -139,7 +139,17 @@ impl Draft<'_, '_> {
             cookies,
             kept_cookies,
             identity,
+            tunnels: self.tunnels(),
         })
+    }
+
+    fn tunnels(&self) -> TunnelSpec {
+        let (raw, at) = (&self.raw.timeouts, self.at.key("timeouts"));
+        let life = raw.websocket_life;
+        TunnelSpec {
+            idle: at.key("websocket_idle").positive(raw.websocket_idle),
+            life: life.map(|life| at.key("websocket_life").positive(life)),
+        }
     }
 
     /// The surface, and what is known about the BI server.
@@ -343,12 +353,18 @@ fn limits(raw: &raw::Limits, at: &At<'_>) -> SiteLimits {
         at.key("in_flight")
             .report("0 would allow nothing; leave it out for no limit");
     }
+    let websockets = NonZeroU32::new(raw.websockets);
+    if websockets.is_none() {
+        at.key("websockets")
+            .report("0 would allow none; leave `websocket` out of the routes instead");
+    }
     SiteLimits {
         address: quota(raw.address),
         viewer: quota(raw.viewer),
         tenant: quota(raw.tenant),
         site: quota(raw.site),
         in_flight,
+        websockets,
     }
 }
 

@@ -184,6 +184,10 @@ pub struct Timeouts {
     pub response: Duration,
     /// Between two pieces of a response body; idle connections are kept that long too.
     pub idle: Duration,
+    /// How long a WebSocket may carry nothing.
+    pub websocket_idle: Duration,
+    /// How long a WebSocket may live, where its grant lives longer.
+    pub websocket_life: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -192,6 +196,8 @@ impl Default for Timeouts {
             connect: Duration::seconds(5),
             response: Duration::seconds(60),
             idle: Duration::seconds(60),
+            websocket_idle: Duration::seconds(600),
+            websocket_life: None,
         }
     }
 }
@@ -244,7 +250,7 @@ pub enum ParamType {
 }
 
 /// How fast; what is not given is unlimited.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Requests per client address (IPv6: per /64), before any token is looked at.
@@ -257,6 +263,21 @@ pub struct Limits {
     pub site: Option<Rate>,
     /// Requests of one viewer under way at once.
     pub in_flight: Option<u32>,
+    /// Open `WebSockets` of one viewer.
+    pub websockets: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            address: None,
+            viewer: None,
+            tenant: None,
+            site: None,
+            in_flight: None,
+            websockets: 16,
+        }
+    }
 }
 
 /// A tenant's own rules.
@@ -296,6 +317,11 @@ pub struct Route {
     /// Bodies pass unread (uploads), although the upstream might find a locked parameter in them. Else each body is read, must be a form or
     /// JSON, and may not say otherwise than the token.
     pub danger_unread_body: bool,
+    /// Whether it may become a WebSocket.
+    pub websocket: bool,
+    /// What viewers send through the route's WebSocket passes unread, although the upstream might find a locked parameter in it. Needed with
+    /// `websocket` on a site with locked or disabled parameters.
+    pub danger_unread_messages: bool,
 }
 
 /// Who may use a route.

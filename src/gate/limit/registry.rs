@@ -22,6 +22,7 @@ pub struct Registry<C: Clock = DefaultClock> {
 struct Limiters<C: Clock> {
     rates: HashMap<(Box<str>, Scope, Quota), Arc<Rate<C>>>,
     flights: HashMap<Box<str>, Arc<Flights>>,
+    websockets: HashMap<Box<str>, Arc<Flights>>,
 }
 
 /// The limiters of one site, resolved once per configuration.
@@ -30,11 +31,24 @@ pub struct SiteLimiters<C: Clock = DefaultClock> {
     pub(super) viewer: Option<Arc<Rate<C>>>,
     pub(super) tenant: Option<Arc<Rate<C>>>,
     pub(super) site: Option<Arc<Rate<C>>>,
-    pub(super) in_flight: Option<(NonZeroU32, Arc<Flights>)>,
+    pub(super) in_flight: Option<Bounded>,
+    pub(super) websockets: Option<Bounded>,
     hasher: RandomState,
 }
 
+/// How many at once, and who has how many.
+pub(super) type Bounded = (NonZeroU32, Arc<Flights>);
+
 impl<C: Clock> SiteLimiters<C> {
+    /// What bounds what a viewer has under way at once: requests, or `WebSockets`.
+    pub(super) fn under_way(&self, websocket: bool) -> Option<&Bounded> {
+        if websocket {
+            self.websockets.as_ref()
+        } else {
+            self.in_flight.as_ref()
+        }
+    }
+
     /// A key: unpredictable from outside, the same for all limiters of the process.
     pub(super) fn hash(&self, value: impl Hash) -> u64 {
         self.hasher.hash_one(value)
@@ -47,6 +61,7 @@ impl<C: Clock + Clone> Registry<C> {
         let limiters = Mutex::new(Limiters {
             rates: HashMap::new(),
             flights: HashMap::new(),
+            websockets: HashMap::new(),
         });
         Self {
             limiters,
@@ -64,6 +79,7 @@ impl<C: Clock + Clone> Registry<C> {
             tenant,
             site,
             in_flight,
+            websockets,
         } = limits;
         let mut limiters = self.lock();
         let mut rate = |scope, quota: &Option<Quota>| {
@@ -71,23 +87,18 @@ impl<C: Clock + Clone> Registry<C> {
         };
         let (address, viewer) = (rate(Scope::Address, address), rate(Scope::Viewer, viewer));
         let (tenant, site) = (rate(Scope::Tenant, tenant), rate(Scope::Site, site));
-        let in_flight = in_flight.map(|limit| {
-            (
-                limit,
-                Arc::clone(
-                    limiters
-                        .flights
-                        .entry(name.into())
-                        .or_insert_with(|| Arc::new(Flights::new())),
-                ),
-            )
-        });
+        let of = |flights: &mut HashMap<Box<str>, Arc<Flights>>, limit: &Option<NonZeroU32>| {
+            limit.map(|limit| (limit, flights_of(flights, name)))
+        };
+        let in_flight = of(&mut limiters.flights, in_flight);
+        let websockets = of(&mut limiters.websockets, websockets);
         SiteLimiters {
             address,
             viewer,
             tenant,
             site,
             in_flight,
+            websockets,
             hasher: self.hasher.clone(),
         }
     }
@@ -115,9 +126,10 @@ impl<C: Clock> Registry<C> {
         let rates: Vec<_> = {
             let mut limiters = self.lock();
             limiters.rates.retain(|_, rate| Arc::strong_count(rate) > 1);
-            limiters
-                .flights
-                .retain(|_, flights| Arc::strong_count(flights) > 1);
+            let limiters = &mut *limiters;
+            for flights in [&mut limiters.flights, &mut limiters.websockets] {
+                flights.retain(|_, flights| Arc::strong_count(flights) > 1);
+            }
             limiters.rates.values().map(Arc::clone).collect()
         };
         for rate in &rates {
@@ -138,9 +150,9 @@ impl<C: Clock> Registry<C> {
     pub fn len(&self) -> usize {
         let limiters = self.lock();
         let rates: usize = limiters.rates.values().map(|rate| rate.len()).sum();
-        limiters
-            .flights
-            .values()
+        let flights = limiters.flights.values();
+        flights
+            .chain(limiters.websockets.values())
             .map(|flights| flights.len())
             .sum::<usize>()
             .saturating_add(rates)
@@ -155,6 +167,11 @@ impl<C: Clock> Registry<C> {
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn flights_of(flights: &mut HashMap<Box<str>, Arc<Flights>>, site: &str) -> Arc<Flights> {
+    let flights = flights.entry(site.into());
+    Arc::clone(flights.or_insert_with(|| Arc::new(Flights::new())))
 }
 
 impl Registry {

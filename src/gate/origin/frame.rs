@@ -156,6 +156,23 @@ impl FramePolicy {
     }
 }
 
+impl FramePolicy {
+    /// The handshake of a WebSocket under a session must have the site's own `Origin` (RFC 6455 section 10.2): every browser sends it, and no page can choose it.
+    /// `Sec-Fetch-Site` is not asked: browsers differ in whether they send it here.
+    ///
+    /// # Errors
+    /// `csrf_denied`, also where there is no `Origin`, or it is `null`.
+    pub fn judge_handshake(&self, req: &RequestView<'_>) -> Result<(), Refusal> {
+        let told = Told::read(req.headers).ok_or(Refusal::CsrfDenied)?;
+        let seen = told.origin.and_then(|origin| read(origin, Seen::origin));
+        if seen.is_some_and(|seen| is_own(&seen, req)) {
+            Ok(())
+        } else {
+            Err(Refusal::CsrfDenied)
+        }
+    }
+}
+
 /// Path and query of the page of this very origin that asks, where they hold a word.
 pub(in crate::gate) fn own_referer<'a>(req: &RequestView<'a>, word: &str) -> Option<&'a str> {
     let mut values = req.headers.get_all(REFERER).iter();

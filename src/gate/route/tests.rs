@@ -23,6 +23,7 @@ fn route(pattern: &str, methods: &[Method], access: Access) -> Route {
         body_limit: 0,
         no_store: false,
         unread_body: false,
+        websocket: false,
     }
 }
 

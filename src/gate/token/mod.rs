@@ -383,6 +383,26 @@ pub fn current(signed: &Signed, now: UnixTime) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Judges once more what was judged a while ago and has been in use since (a tunnel's grant): whether the issuer is still accepted, and for a token, whether
+/// its key is still among the issuer's keys and its times are good. The end of what is sealed is the session's, not judged here.
+///
+/// # Errors
+/// `token_invalid`, and those of [`current`].
+pub fn still(signed: &Signed, issuers: &[Arc<Issuer>], now: UnixTime) -> Result<(), Refusal> {
+    let mut accepted = issuers.iter();
+    let issuer = accepted.find(|issuer| issuer.same(&signed.issuer));
+    let issuer = issuer.ok_or(Refusal::TokenInvalid)?;
+    let Voucher::Signature(proof) = &signed.voucher else {
+        return Ok(());
+    };
+    let ring = issuer.keys.now();
+    let mut keys = ring.keys().all();
+    if ring.generation() == proof.ring || keys.any(|key| key.mark() == proof.key.mark()) {
+        return current(signed, now);
+    }
+    Err(Refusal::TokenInvalid)
+}
+
 /// Whole seconds, rounded down; saturates.
 pub(in crate::gate) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
