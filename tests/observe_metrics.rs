@@ -30,7 +30,7 @@ use http::{Method, StatusCode};
 use support::Bench;
 
 /// Name → labels, as product.md has them (process_* apart).
-const CONTRACT: [(&str, &str, &[&str]); 27] = [
+const CONTRACT: [(&str, &str, &[&str]); 28] = [
     ("audit_records_total", "counter", &["result"]),
     ("build_info", "gauge", &["version"]),
     ("certificate_expiry_timestamp_seconds", "gauge", &["name"]),
@@ -67,6 +67,7 @@ const CONTRACT: [(&str, &str, &[&str]); 27] = [
     ("verification_cache_entries", "gauge", &[]),
     ("verification_cache_hits_total", "counter", &[]),
     ("verification_cache_misses_total", "counter", &[]),
+    ("websockets", "gauge", &[]),
     ("process_cpu_seconds_total", "counter", &[]),
     ("process_open_fds", "gauge", &[]),
     ("process_resident_memory_bytes", "gauge", &[]),
@@ -111,6 +112,7 @@ fn busy() -> Bench {
                 ("reports".into(), true),
             ]
         })),
+        websockets: Some(Box::new(|| 5)),
     });
     let facts = ConfigFacts {
         certificates: vec![("edge.pem".into(), 1_800_000_000)],
@@ -259,6 +261,7 @@ fn a_request_is_counted_once() {
     assert_eq!(bench.metric("embedgate_upstream_up{site=\"reports\"}"), 1);
     assert_eq!(bench.metric("embedgate_verification_cache_hits_total"), 20);
     assert_eq!(bench.metric("embedgate_connections"), 7);
+    assert_eq!(bench.metric("embedgate_websockets"), 5);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
         revocation::Revocations,
         route::{Access, Action, RouteMatch},
         token::NoCache,
+        websocket::{self, Handshake},
     },
     rewrite::header::Forwarded,
     server::{
@@ -235,6 +236,8 @@ fn decide(
     let view = arrival::view(parts, &arrival, &path, client, Clock::system().now());
     let matched = site.surface.find(view.method, path.as_str())?;
     route(&matched, story);
+    let handshake = websocket(&matched, parts, story)?;
+    let opens = matched.route.earns_session || arrival::loads_page(view.method, view.headers);
     let viewer = policy::recognise(
         site,
         matched.route,
@@ -242,7 +245,7 @@ fn decide(
         Beside {
             form: None,
             path: matched.path_token(),
-            opens: matched.route.earns_session || arrival::loads_page(view.method, view.headers),
+            opens: opens && !handshake,
             about: Some(&|| adapter.about(&matched, None)),
             ..Beside::default()
         },
@@ -405,4 +408,24 @@ fn route(matched: &RouteMatch<'_, '_>, story: &mut String) {
         Access::Viewer => format!("viewers with scope {}", route.scope),
     };
     tell(story, "route", &format!("{} for {access}", route.pattern));
+}
+
+/// What becomes of a request for a WebSocket; whether it is one.
+fn websocket(
+    matched: &RouteMatch<'_, '_>,
+    parts: &Parts,
+    story: &mut String,
+) -> Result<bool, Denial> {
+    if !websocket::is_asked(&parts.headers) {
+        return Ok(false);
+    }
+    if !matched.route.websocket {
+        let what = "not on this route: it goes on as an ordinary request";
+        tell(story, "websocket", what);
+        return Ok(false);
+    }
+    let read = Handshake::read(&parts.method, parts.version, &parts.headers)?;
+    let what = "the upstream is asked for one; what goes through it passes unread";
+    tell(story, "websocket", what);
+    Ok(read.is_some())
 }

@@ -274,7 +274,7 @@ impl Sealer {
         Ok(Opened {
             signed,
             began: times.began,
-            ends: self.end(times.began),
+            ends: self.end(times.began).min(times.until),
             renew,
         })
     }
@@ -298,11 +298,11 @@ impl Sealer {
         let issuer = issuers
             .iter()
             .find(|issuer| *issuer.name == *content.issuer)?;
-        let (began, seen) = content.times();
+        let ((began, seen), until) = (content.times(), content.until());
         let network = content.network()?;
         let idle_end = seen.plus(self.idle.map_or(i64::MAX, seconds));
         // A longer `lifetime` counts from the next seal on: who is denied one (revoked) does not rise again because others may stay longer.
-        let ends = self.end(began).min(idle_end).min(content.until());
+        let ends = self.end(began).min(idle_end).min(until);
         let id = content.id()?;
         let (claims, kid) = content.grant()?;
         let grant = Signed::sealed(Arc::clone(issuer), claims, kid);
@@ -311,6 +311,7 @@ impl Sealer {
             began,
             seen,
             ends,
+            until,
             old_key: at > 0,
             network,
             tag: GrantTag::of(site, &grant),

@@ -56,6 +56,8 @@ enum End {
     Complete,
     /// Not yet; dropped like this, the client hung up.
     Open,
+    /// It became a tunnel after so many microseconds; whether the upstream broke that off.
+    Switched(u32, bool),
 }
 
 impl Record {
@@ -196,11 +198,31 @@ impl Record {
 
     /// The upstream broke off in the middle of the response.
     pub fn broken(&mut self) {
-        self.end = End::Broken;
+        self.end = match self.end {
+            End::Switched(after, _) => End::Switched(after, true),
+            End::Broken | End::Complete | End::Open => End::Broken,
+        };
+    }
+
+    /// The connection is a tunnel from now on, and no request under way any more.
+    pub fn switched(&mut self) {
+        if self.end == End::Open {
+            let after = self.started.elapsed().as_micros();
+            self.end = End::Switched(u32::try_from(after).unwrap_or(u32::MAX), false);
+            self.observer.metrics().in_flight().dec();
+        }
+    }
+
+    /// Why the tunnel ended; a refusal where it was refused to go on.
+    pub fn ended(&mut self, refusal: Option<Refusal>, why: String) {
+        self.refusal = refusal;
+        self.detail = Some(why.into());
     }
 
     fn outcome(&self) -> Outcome {
         match (self.refusal, self.end) {
+            // Whatever ended it, there was a time when it was served.
+            (_, End::Switched(_, false)) | (None, End::Complete) => Outcome::Allowed,
             (
                 Some(
                     Refusal::UpstreamFailed
@@ -209,16 +231,23 @@ impl Record {
                 ),
                 _,
             )
-            | (None, End::Broken) => Outcome::Failed,
+            | (None, End::Broken)
+            | (_, End::Switched(_, true)) => Outcome::Failed,
             (Some(_), _) => Outcome::Refused,
-            (None, End::Complete) => Outcome::Allowed,
             (None, End::Open) => Outcome::Aborted,
         }
     }
 
     fn count(&self, took: Duration) {
         let metrics = self.observer.metrics();
-        metrics.in_flight().dec();
+        let took = match self.end {
+            // What was to be waited for, not how long it was open.
+            End::Switched(after, _) => Duration::from_micros(after.into()),
+            End::Broken | End::Complete | End::Open => {
+                metrics.in_flight().dec();
+                took
+            }
+        };
         let site = self
             .site
             .as_ref()
@@ -238,7 +267,9 @@ impl Record {
         if let Some(took) = self.upstream {
             site.upstream_took(took);
         }
-        let judged = self.refusal.and_then(TokenResult::of);
+        let switched = matches!(self.end, End::Switched(_, _));
+        let judged = self.refusal.filter(|_| !switched);
+        let judged = judged.and_then(TokenResult::of);
         let shown = self
             .viewer
             .as_ref()

@@ -57,7 +57,7 @@ pub fn view<'a>(
 }
 
 /// `Host`, or `:authority`; where both are there they must agree (RFC 9113 section 8.3.1, RFC 9112 section 3.2.2).
-fn authority(parts: &Parts) -> Result<&str, Refusal> {
+pub(super) fn authority(parts: &Parts) -> Result<&str, Refusal> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Err(Refusal::RequestMalformed),

@@ -11,15 +11,14 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Sleep, sleep};
 
+pub use super::follow::BodyObserver;
 use super::sieved::{Sieved, inserted, sieved};
+use super::tunnel::{Guard, Tunnel};
 use super::upstream::Answer;
 use super::watch::Busy;
 use super::wire::head::Length;
 use super::wire::{Wire, WireError};
-use crate::{
-    observe::record::Record,
-    rewrite::{foreword::Foreword, insert::Insert},
-};
+use crate::rewrite::{foreword::Foreword, insert::Insert};
 
 /// Why a client's body was not read to its end.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
@@ -207,32 +206,6 @@ impl Limited {
     }
 }
 
-/// Follows one response body; dropped when the body is, whatever the reason.
-pub trait BodyObserver {
-    /// So many bytes were handed to the client's connection.
-    fn bytes(&mut self, n: u64);
-
-    /// The upstream broke off in the middle.
-    fn broken(&mut self) {}
-
-    /// The body was handed over whole; without this call before the drop, it was lost on the way.
-    fn complete(&mut self);
-}
-
-impl BodyObserver for Record {
-    fn broken(&mut self) {
-        Self::broken(self);
-    }
-
-    fn bytes(&mut self, n: u64) {
-        self.add_bytes(n);
-    }
-
-    fn complete(&mut self) {
-        self.finish();
-    }
-}
-
 /// A response body.
 pub struct Body {
     kind: Kind,
@@ -244,7 +217,7 @@ enum Kind {
     Empty,
     Full(Bytes),
     Sieved(Box<Sieved>),
-    Tunnel(Box<Wire>),
+    Tunnel(Box<Tunnel>),
     Upstream(Answer),
 }
 
@@ -290,7 +263,14 @@ impl Body {
     }
 
     pub(super) fn tunnel(wire: Box<Wire>) -> Self {
-        Self::new(Kind::Tunnel(wire))
+        Self::new(Kind::Tunnel(Box::new(Tunnel::new(wire))))
+    }
+
+    /// Sets whoever says when the tunnel must end, where this is one.
+    pub(super) fn guard(&mut self, guard: Guard) {
+        if let Kind::Tunnel(tunnel) = &mut self.kind {
+            tunnel.guard(guard);
+        }
     }
 
     /// The same body without the JSON members of these names, at any depth, and with others of our own at its beginning.
@@ -331,7 +311,7 @@ impl Body {
     /// Lets an observer follow the body; it is dropped with it. One observer at a time: a later one replaces it.
     #[must_use]
     pub fn observed(mut self, mut observer: Box<dyn BodyObserver>) -> Self {
-        if matches!(self.kind, Kind::Empty | Kind::Tunnel(_)) {
+        if matches!(self.kind, Kind::Empty) {
             observer.complete();
         }
         self.observer = Some(observer);
@@ -349,9 +329,13 @@ impl Body {
         matches!(self.kind, Kind::Tunnel(_))
     }
 
-    pub(super) fn take_tunnel(&mut self) -> Option<Box<Wire>> {
+    /// The tunnel, with whoever follows this body.
+    pub(super) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
         match std::mem::replace(&mut self.kind, Kind::Empty) {
-            Kind::Tunnel(wire) => Some(wire),
+            Kind::Tunnel(mut tunnel) => {
+                tunnel.observe(self.observer.take());
+                Some(tunnel)
+            }
             kind @ (Kind::Empty | Kind::Full(_) | Kind::Sieved(_) | Kind::Upstream(_)) => {
                 self.kind = kind;
                 None

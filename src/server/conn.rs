@@ -16,15 +16,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsStream;
 
+use super::Service;
 use super::counters::{Counted, Gauge, Handshake, TransportMetrics};
 use super::io::Io;
 use super::serve::{self, End, Rest};
 use super::shutdown::{Lane, Slot};
 use super::spec::ListenSpec;
 use super::tls::Tls;
+use super::tunnel::{self, Tunnel};
 use super::watch::Patience;
-use super::wire::Wire;
-use super::{Service, tunnel};
 
 /// What the handler may know about the connection that a request came over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +71,17 @@ struct Client<S> {
     _place: OwnedSemaphorePermit,
 }
 
-/// What a connection does until it can be parked; nothing if it ended.
-type Turn<S> = Pin<Box<dyn Future<Output = Option<Box<Client<S>>>>>>;
+/// What a connection does until it can be parked.
+type Turn<S> = Pin<Box<dyn Future<Output = Next<S>>>>;
+
+/// What becomes of a connection after a turn.
+enum Next<S> {
+    /// It ended.
+    Gone,
+    Parked(Box<Client<S>>),
+    /// It is a tunnel from now on.
+    Tunnel(Box<Client<S>>, Rest, Box<Tunnel>),
+}
 
 /// The task of one connection, from its handshake to its end. Written out, because an `async` block would keep room for
 /// everything it ever holds, and ten thousand idle ones would pay for it.
@@ -81,6 +90,8 @@ pub(super) struct Run<S>(State<S>);
 enum State<S> {
     Busy(Turn<S>),
     Parked(Option<Box<Client<S>>>),
+    /// Apart from the turn that it began in, whose memory is that of a whole HTTP connection.
+    Tunnel(Pin<Box<dyn Future<Output = ()>>>),
 }
 
 /// Serves one connection to its end.
@@ -96,9 +107,13 @@ impl<S: Service> Future for Run<S> {
         loop {
             *state = match state {
                 State::Busy(turn) => match ready!(turn.as_mut().poll(cx)) {
-                    Some(client) => State::Parked(Some(client)),
-                    None => return Poll::Ready(()),
+                    Next::Gone => return Poll::Ready(()),
+                    Next::Parked(client) => State::Parked(Some(client)),
+                    Next::Tunnel(client, rest, tunnel) => {
+                        State::Tunnel(Box::pin(relay(client, rest, tunnel)))
+                    }
                 },
+                State::Tunnel(relay) => return relay.as_mut().poll(cx),
                 State::Parked(client) => {
                     let Some(parked) = client else {
                         return Poll::Ready(());
@@ -115,7 +130,7 @@ impl<S: Service> Future for Run<S> {
 }
 
 /// The handshake, if there is one; HTTP/2 is served here, to its end.
-async fn open<S: Service>(shared: Rc<Shared<S>>, accepted: Accepted) -> Option<Box<Client<S>>> {
+async fn open<S: Service>(shared: Rc<Shared<S>>, accepted: Accepted) -> Next<S> {
     let Accepted { tcp, peer, place } = accepted;
     let open = Counted::new(&shared.metrics, Gauge::Connections);
     let slot = poll_fn(|cx| Poll::Ready(shared.lane.enter(cx.waker().clone()))).await;
@@ -127,14 +142,16 @@ async fn open<S: Service>(shared: Rc<Shared<S>>, accepted: Accepted) -> Option<B
     let io = match &shared.tls {
         None => Io::Plain(tcp),
         Some(tls) => {
-            let tls = handshake(&shared, tls, tcp).await?;
+            let Some(tls) = handshake(&shared, tls, tcp).await else {
+                return Next::Gone;
+            };
             let session = tls.get_ref().1;
             info.sni = session.server_name().map(Into::into);
             let http2 = session.alpn_protocol() == Some(b"h2");
             let io = Io::Tls(Box::new(TlsStream::Server(tls)));
             if http2 {
                 Box::pin(serve::http2(&shared, &Rc::new(info), io)).await;
-                return None;
+                return Next::Gone;
             }
             io
         }
@@ -152,13 +169,13 @@ async fn open<S: Service>(shared: Rc<Shared<S>>, accepted: Accepted) -> Option<B
         _place: place,
     });
     client.park(Rest::new(io), until);
-    Some(client)
+    Next::Parked(client)
 }
 
 /// One turn of HTTP/1.1: until the connection is idle again, or ends.
-async fn turn<S: Service>(mut client: Box<Client<S>>, rest: Rest) -> Option<Box<Client<S>>> {
+async fn turn<S: Service>(mut client: Box<Client<S>>, rest: Rest) -> Next<S> {
     match serve::http1(&client.shared, &client.info, rest).await {
-        End::Closed => None,
+        End::Closed => Next::Gone,
         End::Idle(rest) => {
             let patience = client.shared.patience;
             let until = match rest.head_since {
@@ -166,12 +183,9 @@ async fn turn<S: Service>(mut client: Box<Client<S>>, rest: Rest) -> Option<Box<
                 Some(since) => since + patience.head,
             };
             client.park(rest, until);
-            Some(client)
+            Next::Parked(client)
         }
-        End::Tunnel(rest, wire) => {
-            Box::pin(relay(&client.shared, rest, wire)).await;
-            None
-        }
+        End::Tunnel(rest, tunnel) => Next::Tunnel(client, rest, tunnel),
     }
 }
 
@@ -230,10 +244,10 @@ async fn until_closing<F: Future>(lane: &Lane, future: F) -> Option<F::Output> {
     .await
 }
 
-async fn relay<S>(shared: &Shared<S>, client: Rest, upstream: Box<Wire>) {
-    let _tunnel = Counted::new(&shared.metrics, Gauge::Tunnels);
-    let relay = tunnel::relay(client.io, client.prefix, *upstream);
-    until_closing(&shared.lane, relay).await;
+async fn relay<S>(client: Box<Client<S>>, rest: Rest, tunnel: Box<Tunnel>) {
+    let _tunnel = Counted::new(&client.shared.metrics, Gauge::Tunnels);
+    let lane = Rc::clone(&client.shared.lane);
+    tunnel::relay(rest, *tunnel, lane).await;
 }
 
 #[cfg(test)]

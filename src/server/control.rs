@@ -102,6 +102,7 @@ impl Steering {
             Arc::clone(&self.app),
         );
         let (open, shaken) = (Arc::clone(transport), Arc::clone(transport));
+        let tunnels = Arc::clone(transport);
         metrics.connect(Sources {
             cache: Some(Box::new(move || CacheFigures {
                 entries: cache.cache.len(),
@@ -123,6 +124,9 @@ impl Steering {
                     .targets()
                     .map(|(site, target)| (Arc::clone(&site.name), target.is_up()))
                     .collect()
+            })),
+            websockets: Some(Box::new(move || {
+                u64::try_from(tunnels.tunnels()).unwrap_or(0)
             })),
         });
     }
@@ -315,7 +319,7 @@ fn site(entry: &SiteEntry) -> Value {
             Access::Viewer => "viewer",
         };
         let methods: Vec<&str> = route.methods.iter().map(http::Method::as_str).collect();
-        json!({ "path": route.pattern, "methods": methods, "access": access, "scope": route.scope })
+        json!({ "path": route.pattern, "methods": methods, "access": access, "scope": route.scope, "websocket": route.websocket })
     });
     let params = site.params.iter().map(|spec| {
         let mode = match spec.mode {
@@ -351,6 +355,7 @@ fn site(entry: &SiteEntry) -> Value {
         "limits": {
             "address": quota(&site.limits.address), "viewer": quota(&site.limits.viewer), "tenant": quota(&site.limits.tenant),
             "site": quota(&site.limits.site), "in_flight": site.limits.in_flight,
+            "websockets": site.limits.websockets,
         },
         "routes": routes.collect::<Vec<_>>(),
     })

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use super::{
     refuse, reply,
     scene::{Next, Payload, Scene, Send},
     session::{self, Occasion, Owed},
+    tunnel::{Asked, Guard, Lookout},
     upstream::{Upstreams, Warrant},
     wire::head::Outgoing,
 };
@@ -32,11 +33,12 @@ use crate::{
     gate::{
         credential::Beside,
         limit::Admitted,
-        policy::{self, Checks, Permit, Viewer},
+        policy::{self, Checks, Denial, Permit, Viewer},
         refusal::Refusal,
         route::{Access, Action, Route},
         single_use::Burn,
         token::FrontCache,
+        websocket,
     },
     observe::record::Record,
     rewrite::{self, header::Forwarded},
@@ -47,6 +49,7 @@ pub struct Gateway {
     app: Arc<App>,
     front: FrontCache,
     upstreams: Rc<Upstreams>,
+    tunnels: Rc<Lookout>,
 }
 
 impl Service for Gateway {
@@ -61,6 +64,7 @@ impl Service for Gateway {
         let asking = parts.headers.get(header::ORIGIN).cloned();
         let referer = parts.headers.get(header::REFERER).cloned();
         let head = parts.method == Method::HEAD;
+        let upgrade = websocket::is_asked(&parts.headers);
         let mut owed = Owed::default();
         let served = self
             .serve(
@@ -85,6 +89,11 @@ impl Service for Gateway {
             )
         });
         owed.pay(response.status(), refused, response.headers_mut());
+        if upgrade && !response.body().is_tunnel() {
+            // Whatever the client sends next may be meant for a tunnel that there is not.
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         refuse::finished(response, record, head)
     }
 }
@@ -93,6 +102,7 @@ impl Gateway {
     /// One worker's gateway.
     pub fn new(app: Arc<App>) -> Self {
         Self {
+            tunnels: Lookout::new(&app),
             app,
             front: FrontCache::default(),
             upstreams: Upstreams::new(),
@@ -101,7 +111,7 @@ impl Gateway {
 
     async fn serve(
         &self,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         parts: &mut Parts,
         body: Incoming,
         client: Client,
@@ -135,6 +145,7 @@ impl Gateway {
                 view: &view,
                 arrival: &arrival,
                 carried,
+                version: parts.version,
             };
             let next = self.decide(&scene, body, record, owed).await?;
             (next, here, carried)
@@ -175,10 +186,14 @@ impl Gateway {
         if route.access == Access::Viewer || made {
             scene.generation.limits.address(site.index, view.client)?;
         }
+        let handshake = scene.handshake(&matched)?;
         let usage = scene.here.plan.body_use(matched.index);
         // Nobody's body is read before its sender is admitted, unless it is the body that says who that is.
         let (body, brought) = scene.credential(&matched, usage, body).await?;
-        let occasion = scene.occasion(route);
+        let occasion = match handshake {
+            Some(_) => Occasion::Call,
+            None => scene.occasion(route),
+        };
         let held = body.as_ref().ok().and_then(Payload::held);
         let about = || scene.here.adapter.about(&matched, held);
         let beside = Beside {
@@ -204,9 +219,10 @@ impl Gateway {
             None
         };
         let admitted = scene.generation.limits.charge(permit)?;
-        let payload = match body {
-            Ok(payload) => payload,
-            Err(body) => scene.payload(&matched, usage, body).await?,
+        let payload = match (handshake, body) {
+            (Some(handshake), _) => Payload::Handshake(handshake),
+            (None, Ok(payload)) => payload,
+            (None, Err(body)) => scene.payload(&matched, usage, body).await?,
         };
         if let Some(answer) = scene.at_once(&admitted, occasion, owed) {
             return Ok(Next::Answer(answer));
@@ -321,7 +337,7 @@ impl Gateway {
     /// Sends what was admitted, and finishes what comes back.
     async fn send(
         &self,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         here: &SiteRuntime,
         parts: &mut Parts,
         send: Send,
@@ -349,16 +365,19 @@ impl Gateway {
             request_id: &id,
             traceparent: &traceparent,
         };
+        let handshake = payload
+            .handshake()
+            .map(|one| (one, Asked::of(parts, client)));
         outbound.narrow(&mut parts.headers);
         here.plan.headers(permit, &mut parts.headers, &forwarded)?;
         let body = self.outbound_body(generation, here, permit, parts, payload, &mut outbound)?;
         outbound.dress(&mut parts.headers);
-        let asked = Instant::now();
+        let (asked, protocol) = (Instant::now(), websocket::PROTOCOL);
         let outgoing = Outgoing {
             method: &parts.method,
             target: &target,
             headers: &parts.headers,
-            upgrade: None,
+            upgrade: handshake.as_ref().map(|_| &protocol),
         };
         let answer = self
             .upstreams
@@ -367,6 +386,11 @@ impl Gateway {
             .await;
         record.upstream_time(asked.elapsed());
         let (mut head, body) = answer?.into_parts();
+        let handshake = handshake.filter(|_| body.is_tunnel());
+        if let Some((handshake, _)) = &handshake {
+            let confirmed = handshake.confirm(&head.headers);
+            confirmed.map_err(|why| Denial::because(Refusal::UpstreamFailed, why))?;
+        }
         rewrite::response::finish(
             &mut head,
             &here.rules,
@@ -383,15 +407,19 @@ impl Gateway {
             body,
         )
         .await?;
-        let body = match granted {
+        let mut body = match granted {
             None => body,
             Some(granted) => {
                 let place = (&**permit.site(), permit.embedding());
                 granted::finish(&granted, place, &parts.method, &mut head, body)?
             }
         };
-        let (_, taken) = admitted.into_parts();
+        let (permit, taken) = admitted.into_parts();
         record.hold(taken);
+        if let Some((_, asked)) = handshake {
+            reply::switch(&mut head.headers);
+            body.guard(Guard::new(&self.tunnels, generation, permit, asked));
+        }
         Ok(Response::from_parts(head, body))
     }
 
@@ -411,6 +439,11 @@ impl Gateway {
             Sending::Own(bytes) => return Ok(RequestBody::full(bytes.clone().into())),
         }
         match payload {
+            // What would have to be put into a body cannot be.
+            Payload::Handshake(_) => match here.plan.body_use(permit.route_index()) {
+                BodyUse::Inspect | BodyUse::Rewrite => Err(Refusal::BodyUnsupported.into()),
+                BodyUse::Judge | BodyUse::Stream => Ok(RequestBody::empty()),
+            },
             Payload::Held(bytes)
                 if match here.plan.body_use(permit.route_index()) {
                     BodyUse::Judge => !bytes.is_empty(),

@@ -9,7 +9,7 @@ use crate::{
         Replying,
         metabase::{Rewritten, failure},
     },
-    gate::{policy::Denial, refusal::Refusal, site::Site},
+    gate::{policy::Denial, refusal::Refusal, site::Site, websocket},
     rewrite::foreword::Foreword,
 };
 
@@ -77,6 +77,12 @@ pub(super) async fn finish(
             Ok(Body::full(body?))
         }
     }
+}
+
+/// What a 101 that opens a WebSocket says to the client, its other fields being finished.
+pub(super) fn switch(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, websocket::PROTOCOL);
 }
 
 /// Whether a body has a content coding.

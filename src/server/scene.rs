@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::{
@@ -19,11 +19,12 @@ use crate::{
     adapter::{Answer, Outbound},
     gate::{
         limit::Admitted,
-        policy::{Hint, Permit, Via},
+        policy::{Denial, Hint, Permit, Via},
         request::RequestView,
         route::{Action, Route, RouteMatch},
         session::{Carrier, GrantTag, Jar, carrier::SESSION_HEADER},
         site::Site,
+        websocket::Handshake,
     },
     observe::record::Record,
     rewrite::{self, body, form, multipart},
@@ -49,6 +50,8 @@ pub(super) struct Send {
 
 /// The body of a request: passing through, or held because something had to read it.
 pub(super) enum Payload {
+    /// There is none: the request asks for a WebSocket.
+    Handshake(Handshake),
     Held(Bytes),
     Passing(Incoming),
 }
@@ -58,7 +61,15 @@ impl Payload {
     pub(super) fn held(&self) -> Option<&[u8]> {
         match self {
             Self::Held(bytes) => Some(bytes),
-            Self::Passing(_) => None,
+            Self::Handshake(_) | Self::Passing(_) => None,
+        }
+    }
+
+    /// The handshake, where this is one.
+    pub(super) fn handshake(&self) -> Option<Handshake> {
+        match self {
+            Self::Handshake(handshake) => Some(*handshake),
+            Self::Held(_) | Self::Passing(_) => None,
         }
     }
 }
@@ -72,6 +83,7 @@ pub(super) struct Scene<'a> {
     pub(super) arrival: &'a Arrival<'a>,
     /// Whether it is a page load that came as a form, with its session in it.
     pub(super) carried: bool,
+    pub(super) version: Version,
 }
 
 /// What the body of a request was read for.
@@ -84,6 +96,23 @@ pub(super) struct Brought {
 }
 
 impl Scene<'_> {
+    /// Whether the request asks for a WebSocket, on a route that may become one. On others it is as if it had not asked.
+    pub(super) fn handshake(
+        &self,
+        matched: &RouteMatch<'_, '_>,
+    ) -> Result<Option<Handshake>, Denial> {
+        if !matched.route.websocket {
+            return Ok(None);
+        }
+        // What came as a form came with a body.
+        let method = if self.carried {
+            &Method::POST
+        } else {
+            self.view.method
+        };
+        Handshake::read(method, self.version, self.view.headers)
+    }
+
     /// What the request is to a session. No page load can send a header field of ours.
     pub(super) fn occasion(&self, route: &Route) -> Occasion {
         let Self { site, view, .. } = self;

@@ -22,8 +22,8 @@ use super::conn::{ConnInfo, Shared};
 use super::io::{Io, Line};
 use super::shutdown::Lane;
 use super::spec::ListenSpec;
+use super::tunnel::Tunnel;
 use super::watch::{Busy, Meter, Patience, Verdict, Watch};
-use super::wire::Wire;
 
 /// How a turn of an HTTP/1.1 connection ended.
 pub(super) enum End {
@@ -32,7 +32,7 @@ pub(super) enum End {
     /// With nothing to do: it can be parked.
     Idle(Rest),
     /// With an accepted upgrade.
-    Tunnel(Rest, Box<Wire>),
+    Tunnel(Rest, Box<Tunnel>),
 }
 
 /// What is left of a connection when hyper lets go of it.
@@ -111,9 +111,9 @@ pub(super) async fn http1<S: Service>(
     .await;
     match (verdict, meter.tunnel.take()) {
         (Some(Verdict::Idle), _) => dissolve(conn, driver.watch.head_since).await,
-        (None, Some(wire)) => {
+        (None, Some(tunnel)) => {
             let parts = conn.into_parts();
-            End::Tunnel(Rest::of(parts.io, &parts.read_buf, None), wire)
+            End::Tunnel(Rest::of(parts.io, &parts.read_buf, None), tunnel)
         }
         (Some(Verdict::Cut | Verdict::Keep) | None, _) => End::Closed,
     }
@@ -273,7 +273,7 @@ async fn answer<S: Service>(
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         match response.body_mut().take_tunnel() {
-            Some(wire) => drop(meter.tunnel.replace(Some(wire))),
+            Some(tunnel) => drop(meter.tunnel.replace(Some(tunnel))),
             None => *response.status_mut() = StatusCode::BAD_GATEWAY,
         }
     }

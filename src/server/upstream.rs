@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use http_body::SizeHint;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -243,7 +243,7 @@ impl Upstream {
         };
         let copy = body.copy();
         match self.exchange(&mut wire, &outgoing, body).await {
-            Ok(head) => Ok(self.respond(wire, head)),
+            Ok(head) => Ok(self.respond(wire, head, outgoing.upgrade.is_some())),
             Err(error) => match self.again(wire, &outgoing, copy, &error) {
                 Some(body) => {
                     let wire = Box::pin(self.target.connect()).await?;
@@ -261,7 +261,7 @@ impl Upstream {
         body: RequestBody,
     ) -> Result<Response<Body>, UpstreamError> {
         let head = self.exchange(&mut wire, outgoing, body).await?;
-        Ok(self.respond(wire, head))
+        Ok(self.respond(wire, head, outgoing.upgrade.is_some()))
     }
 
     async fn exchange(
@@ -295,14 +295,22 @@ impl Upstream {
         copy.or_else(|| wire.take_untouched_body())
     }
 
-    fn respond(self: &Rc<Self>, mut wire: Box<Wire>, head: Incoming) -> Response<Body> {
+    /// `asked`: for an upgrade. A connection whose peer was asked to switch is never used again: it might have done so all the same.
+    fn respond(
+        self: &Rc<Self>,
+        mut wire: Box<Wire>,
+        head: Incoming,
+        asked: bool,
+    ) -> Response<Body> {
+        let switched = head.is_switch();
         let Incoming {
             status,
             headers,
             mut framing,
             keep_alive,
         } = head;
-        let body = if status == StatusCode::SWITCHING_PROTOCOLS {
+        let keep_alive = keep_alive && !asked;
+        let body = if switched {
             Body::tunnel(wire)
         } else if wire.is_over(&mut framing) {
             if keep_alive {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::spec::ListenSpec;
-use super::wire::Wire;
+use super::tunnel::Tunnel;
 
 /// Counters of one connection, shared by its stream, its requests and its response bodies (all on one thread).
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Meter {
     busy: Cell<usize>,
     waiting: Cell<usize>,
     /// The upstream's half of an accepted upgrade, until the response head is out.
-    pub(super) tunnel: RefCell<Option<Box<Wire>>>,
+    pub(super) tunnel: RefCell<Option<Box<Tunnel>>>,
 }
 
 impl Meter {

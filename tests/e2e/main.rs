@@ -25,3 +25,6 @@ mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod websocket;
+mod websocket_ends;
+mod websocket_handshake;

@@ -6,6 +6,7 @@ pub(crate) mod databricks;
 pub(crate) mod gateway;
 pub(crate) mod metabase;
 pub(crate) mod upstream;
+pub(crate) mod websocket;
 pub(crate) mod wire;
 
 use std::time::{Duration, Instant};

@@ -294,11 +294,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Peer<T> {
     }
 
     pub(crate) async fn exactly(&mut self, n: usize) -> String {
+        String::from_utf8(self.bytes(n).await).unwrap()
+    }
+
+    pub(crate) async fn bytes(&mut self, n: usize) -> Vec<u8> {
         while self.read.len() < n {
             assert!(self.fill().await, "ended after {:?}", self.read);
         }
         let rest = self.read.split_off(n);
-        String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap()
+        std::mem::replace(&mut self.read, rest)
     }
 
     /// Everything until the stream ends, and whether it ended cleanly.

@@ -173,6 +173,8 @@ pub(in crate::gate) struct SessionTimes {
     pub(in crate::gate) seen: UnixTime,
     /// When it ends, at the latest.
     pub(in crate::gate) ends: UnixTime,
+    /// When it would end were it never idle, as was said when it was sealed.
+    pub(in crate::gate) until: UnixTime,
     /// Whether it was sealed with an earlier secret than the current one.
     pub(in crate::gate) old_key: bool,
     /// The only network that it holds in, where it was sealed for one.

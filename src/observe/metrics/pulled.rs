@@ -53,6 +53,8 @@ pub struct Sources {
     pub revocations: Option<Source<u64>>,
     /// Whether each site's upstream could be reached the last time it was tried.
     pub upstreams: Option<Source<Vec<Reachable>>>,
+    /// Open `WebSockets`.
+    pub websockets: Option<Source<u64>>,
 }
 
 impl fmt::Debug for Sources {
@@ -106,6 +108,7 @@ struct Families {
     limit_keys: Family,
     revocations: Family,
     upstream_up: Family,
+    websockets: Family,
 }
 
 impl Pulled {
@@ -168,6 +171,7 @@ impl Pulled {
                 "Whether the upstream of a site could be reached when last tried.",
                 &["site"],
             )?,
+            websockets: Family::gauge("websockets", "Open WebSockets.", &[])?,
         };
         Ok(Self {
             sources: Mutex::default(),
@@ -232,7 +236,7 @@ impl Pulled {
         ]
     }
 
-    fn sources(&self) -> [MetricFamily; 8] {
+    fn sources(&self) -> [MetricFamily; 9] {
         let of = &self.families;
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = sources
@@ -257,6 +261,7 @@ impl Pulled {
             .as_ref()
             .map(|read| read())
             .unwrap_or_default();
+        let websockets = sources.websockets.as_ref().map_or(0, |read| read());
         drop(sources);
         let limits: BTreeMap<(&str, LimitScope), u64> = limits
             .iter()
@@ -291,6 +296,7 @@ impl Pulled {
                     .map(|(site, up)| of.upstream_up.sample(&[site], if *up { 1.0 } else { 0.0 }))
                     .collect::<Vec<Metric>>(),
             ),
+            one(&of.websockets, websockets),
         ]
     }
 }
@@ -311,6 +317,7 @@ impl Collector for Pulled {
             limit_keys,
             revocations,
             upstream_up,
+            websockets,
         } = &self.families;
         [
             cache_entries,
@@ -326,6 +333,7 @@ impl Collector for Pulled {
             limit_keys,
             revocations,
             upstream_up,
+            websockets,
         ]
         .map(|family| &family.desc)
         .to_vec()

@@ -110,12 +110,19 @@ fn is_ours(name: &HeaderName) -> bool {
 pub struct Incoming {
     /// The status.
     pub status: StatusCode,
-    /// End-to-end fields; `Content-Length` only where no body comes with it (HEAD, 304).
+    /// End-to-end fields; `Content-Length` only where no body comes with it (HEAD, 304), `Connection` and `Upgrade` only of a 101, as far as it has them.
     pub headers: HeaderMap,
     /// How the body ends.
     pub framing: Framing,
     /// Whether another request may follow on this connection.
     pub keep_alive: bool,
+}
+
+impl Incoming {
+    /// Whether the connection has switched to the protocol that was asked for.
+    pub fn is_switch(&self) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS
+    }
 }
 
 /// How a response body ends.
@@ -203,6 +210,8 @@ struct Sorting {
     hop: Option<String>,
     /// The protocol switched to; means something with a 101 only.
     upgrade: Option<HeaderValue>,
+    /// There were several `Upgrade`.
+    torn: bool,
 }
 
 impl Sorting {
@@ -214,6 +223,7 @@ impl Sorting {
             keep_alive: version == 1,
             hop: None,
             upgrade: None,
+            torn: false,
         }
     }
 
@@ -231,13 +241,9 @@ impl Sorting {
                 .map_err(|_| FramingError::Head)?;
             self.put(name, value)?;
         }
-        self.drop_hop();
-        if status == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(protocol) = self.upgrade.take()
-        {
-            let upgrade = HeaderValue::from_static("upgrade");
-            self.headers.insert(header::CONNECTION, upgrade);
-            self.headers.insert(header::UPGRADE, protocol);
+        let switches = self.drop_hop();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            self.switch(switches)?;
         }
         let framing = self.framing(status, method)?;
         Ok(Incoming {
@@ -259,7 +265,10 @@ impl Sorting {
                 }
                 self.chunked = true;
             }
-            header::UPGRADE => self.upgrade = Some(value),
+            header::UPGRADE => {
+                self.torn = self.upgrade.is_some();
+                self.upgrade = Some(value);
+            }
             _ if is_ours(&name) => {}
             _ => {
                 self.headers.append(name, value);
@@ -298,13 +307,34 @@ impl Sorting {
         Ok(())
     }
 
-    fn drop_hop(&mut self) {
-        let Some(hop) = self.hop.take() else { return };
+    /// Whether `upgrade` was among what `Connection` declared.
+    fn drop_hop(&mut self) -> bool {
+        let Some(hop) = self.hop.take() else {
+            return false;
+        };
+        let mut upgrade = false;
         for name in hop.split(',').filter(|name| !name.is_empty()) {
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                upgrade |= name == header::UPGRADE;
                 self.headers.remove(name);
             }
         }
+        upgrade
+    }
+
+    /// A 101 keeps what says that it switches, and has no body: one with a length would be read by some as what follows, by others as the tunnel.
+    fn switch(&mut self, said: bool) -> Result<(), FramingError> {
+        if self.torn || self.chunked || self.length.is_some_and(|length| length > 0) {
+            return Err(FramingError::Conflict);
+        }
+        if said {
+            let upgrade = HeaderValue::from_static("upgrade");
+            self.headers.insert(header::CONNECTION, upgrade);
+        }
+        if let Some(protocol) = self.upgrade.take() {
+            self.headers.insert(header::UPGRADE, protocol);
+        }
+        Ok(())
     }
 
     /// RFC 9112 section 6.3, without its leniency.

@@ -188,6 +188,10 @@ impl Wire {
             Poll::Ready(done) => {
                 self.deadline = None;
                 self.broken = matches!(sent, Poll::Ready(Err(_)));
+                if matches!(&done, Ok(head) if head.is_switch()) && !self.is_sent() {
+                    // It switched before it had the whole request: what follows is anybody's guess.
+                    return Poll::Ready(Err(FramingError::Unexpected.into()));
+                }
                 return Poll::Ready(done);
             }
             Poll::Pending => {}
