@@ -7,6 +7,7 @@ mod flight;
 mod headers;
 mod rate;
 mod registry;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +18,9 @@ use governor::clock::{Clock, DefaultClock};
 pub use flight::InFlight;
 pub use headers::RateInfo;
 pub use registry::{Registry, SiteLimiters};
+pub use shared::{Due, SharedLimits, Verdict};
 
-use self::rate::Exceeded;
+use self::rate::{Exceeded, Rate};
 use super::{policy::Permit, refusal::Refusal, token::Signed};
 
 /// `300/min`: so many in a period, with a burst of the same size.
@@ -77,7 +79,7 @@ pub struct Limits<C: Clock = DefaultClock> {
     sites: Vec<SiteLimiters<C>>,
 }
 
-/// The proof that a request passed every check and every limit; it counts as under way until it is dropped. [`Limits::charge`] alone makes it.
+/// The proof that a request passed every check and every limit; it counts as under way until it is dropped. [`Limits::admit`] alone makes it.
 #[derive(Debug)]
 pub struct Admitted {
     permit: Permit,
@@ -87,6 +89,7 @@ pub struct Admitted {
 /// What was taken from the limits for one request; what is in flight is given back on drop.
 #[derive(Debug)]
 pub struct Taken {
+    #[expect(dead_code, reason = "it counts until it is dropped")]
     in_flight: Option<InFlight>,
     rate: Option<RateInfo>,
 }
@@ -149,20 +152,51 @@ impl<C: Clock> Limits<C> {
             .map_err(|exceeded| Limited::of(Scope::Address, exceeded))
     }
 
-    /// Charges a permitted request. Public routes are charged to the site alone. One whose token is still to be burnt is not let through, whoever forgot to ask.
+    /// Counts a permitted request as under way, before anything else is charged.
+    ///
+    /// # Errors
+    /// The viewer has as many requests under way as there may be.
+    pub fn enter(&self, permit: &Permit) -> Result<Option<InFlight>, Limited> {
+        let limiters = self.limiters(permit.site().index, Scope::Site)?;
+        permit.viewer().map_or(Ok(None), |viewer| {
+            limiters.enter(&viewer.signed, permit.opens_websocket())
+        })
+    }
+
+    /// Charges a permitted request that [entered](Self::enter). Public routes are charged to the site alone. One whose token is still to be burnt is not
+    /// let through, whoever forgot to ask.
+    ///
+    /// Where all gateways together let it pass, that is the verdict; it is counted here all the same, for the time when they cannot be asked.
     ///
     /// # Errors
     /// A limit is reached. What was charged before it stays charged (narrowest first: a greedy viewer cannot drain the tenant's quota).
-    pub fn charge(&self, permit: Permit) -> Result<Admitted, Limited> {
+    pub fn admit(
+        &self,
+        permit: Permit,
+        in_flight: Option<InFlight>,
+        verdict: Verdict,
+    ) -> Result<Admitted, Limited> {
         if permit.burning().is_some() {
             return Err(Limited::of(Scope::Viewer, Exceeded::Full));
         }
-        let taken = self.take_of(
-            permit.site().index,
-            permit.viewer().map(|viewer| &*viewer.signed),
-            permit.opens_websocket(),
-        )?;
+        let limiters = self.limiters(permit.site().index, Scope::Site)?;
+        let viewer = permit.viewer().map(|viewer| &*viewer.signed);
+        let alone = limiters.charge(viewer);
+        let rate = match verdict {
+            Verdict::Alone => alone?,
+            Verdict::Passed(rate) => rate,
+        };
+        let taken = Taken { in_flight, rate };
         Ok(Admitted { permit, taken })
+    }
+
+    /// Both at one gateway alone.
+    ///
+    /// # Errors
+    /// As [`Self::enter`] and [`Self::admit`].
+    pub fn charge(&self, permit: Permit) -> Result<Admitted, Limited> {
+        let in_flight = self.enter(&permit)?;
+        self.admit(permit, in_flight, Verdict::Alone)
     }
 
     /// What [`Self::charge`] does for an ordinary request, without the proof.
@@ -170,69 +204,10 @@ impl<C: Clock> Limits<C> {
     /// # Errors
     /// As [`Self::charge`].
     pub fn take(&self, site: usize, viewer: Option<&Signed>) -> Result<Taken, Limited> {
-        self.take_of(site, viewer, false)
-    }
-
-    fn take_of(
-        &self,
-        site: usize,
-        viewer: Option<&Signed>,
-        websocket: bool,
-    ) -> Result<Taken, Limited> {
         let limiters = self.limiters(site, Scope::Site)?;
-        let mut taken = Taken {
-            in_flight: None,
-            rate: None,
-        };
-        if let Some(signed) = viewer {
-            self.take_for_viewer(limiters, signed, websocket, &mut taken)?;
-        }
-        if let Some(rate) = &limiters.site {
-            taken.tighten(
-                rate.charge(0)
-                    .map_err(|exceeded| Limited::of(Scope::Site, exceeded))?,
-            );
-        }
-        Ok(taken)
-    }
-
-    fn take_for_viewer(
-        &self,
-        limiters: &SiteLimiters<C>,
-        signed: &Signed,
-        websocket: bool,
-        taken: &mut Taken,
-    ) -> Result<(), Limited> {
-        let claims = signed.claims();
-        let under_way = limiters.under_way(websocket);
-        if under_way.is_some() || limiters.viewer.is_some() {
-            // Two people may have one `sub` at different issuers, or in different tenants.
-            let key = limiters.hash((
-                &*signed.issuer().name,
-                claims.tenant.as_deref(),
-                &*claims.viewer,
-            ));
-            if let Some((limit, flights)) = under_way {
-                taken.in_flight = Some(
-                    flights
-                        .enter(key, *limit)
-                        .ok_or_else(|| Limited::in_flight(*limit))?,
-                );
-            }
-            if let Some(rate) = &limiters.viewer {
-                taken.tighten(
-                    rate.charge(key)
-                        .map_err(|exceeded| Limited::of(Scope::Viewer, exceeded))?,
-                );
-            }
-        }
-        if let (Some(rate), Some(tenant)) = (&limiters.tenant, claims.tenant.as_deref()) {
-            taken.tighten(
-                rate.charge(limiters.hash(tenant))
-                    .map_err(|exceeded| Limited::of(Scope::Tenant, exceeded))?,
-            );
-        }
-        Ok(())
+        let in_flight = viewer.map_or(Ok(None), |signed| limiters.enter(signed, false))?;
+        let rate = limiters.charge(viewer)?;
+        Ok(Taken { in_flight, rate })
     }
 
     /// A site that is not there has no limits to trust: refused.
@@ -243,15 +218,52 @@ impl<C: Clock> Limits<C> {
     }
 }
 
-impl Taken {
-    fn tighten(&mut self, rate: RateInfo) {
-        if self
-            .rate
-            .as_ref()
-            .is_none_or(|known| rate.is_tighter_than(known))
-        {
-            self.rate = Some(rate);
+impl<C: Clock> SiteLimiters<C> {
+    fn enter(&self, signed: &Signed, websocket: bool) -> Result<Option<InFlight>, Limited> {
+        let Some((limit, flights)) = self.under_way(websocket) else {
+            return Ok(None);
+        };
+        let entered = flights.enter(self.viewer_key(signed), *limit);
+        entered.map(Some).ok_or_else(|| Limited::in_flight(*limit))
+    }
+
+    /// The tightest of the quotas that were charged.
+    fn charge(&self, viewer: Option<&Signed>) -> Result<Option<RateInfo>, Limited> {
+        let mut tightest: Option<RateInfo> = None;
+        let mut charge = |rate: &Rate<C>, key, scope| {
+            let info = rate
+                .charge(key)
+                .map_err(|exceeded| Limited::of(scope, exceeded))?;
+            if tightest
+                .as_ref()
+                .is_none_or(|known| info.is_tighter_than(known))
+            {
+                tightest = Some(info);
+            }
+            Ok(())
+        };
+        if let Some(signed) = viewer {
+            if let Some(rate) = &self.viewer {
+                charge(rate, self.viewer_key(signed), Scope::Viewer)?;
+            }
+            if let (Some(rate), Some(tenant)) = (&self.tenant, signed.claims().tenant.as_deref()) {
+                charge(rate, self.hash(tenant), Scope::Tenant)?;
+            }
         }
+        if let Some(rate) = &self.site {
+            charge(rate, 0, Scope::Site)?;
+        }
+        Ok(tightest)
+    }
+
+    /// Two people may have one `sub` at different issuers, or in different tenants.
+    fn viewer_key(&self, signed: &Signed) -> u64 {
+        let claims = signed.claims();
+        self.hash((
+            &*signed.issuer().name,
+            claims.tenant.as_deref(),
+            &*claims.viewer,
+        ))
     }
 }
 

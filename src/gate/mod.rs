@@ -2,6 +2,7 @@
 
 #![deny(clippy::as_conversions, clippy::indexing_slicing)]
 
+pub mod cluster;
 pub mod credential;
 pub mod host;
 pub mod id;

@@ -88,7 +88,7 @@ impl Permit {
         }
     }
 
-    /// The token that must be burnt, and the answer given to [`settle`], before [`charge`](super::limit::Limits::charge) lets the request go on.
+    /// The token that must be burnt, and the answer given to [`settle`], before [`admit`](super::limit::Limits::admit) lets the request go on.
     pub fn burning(&self) -> Option<Burning<'_>> {
         let viewer = self.viewer.as_ref().filter(|viewer| viewer.aside.burn)?;
         let claims = viewer.signed.claims();
@@ -99,6 +99,12 @@ impl Permit {
             issued: claims.issued_at.unwrap_or(UnixTime(i64::MIN)),
             until: viewer.signed.ends(),
         })
+    }
+
+    /// Whether the request goes on by a session if the token turns out to have been used.
+    pub fn has_stand_in(&self) -> bool {
+        let viewer = self.viewer.as_ref();
+        viewer.is_some_and(|viewer| viewer.aside.stand_in.is_some())
     }
 
     /// Framing and CORS of the response.
