@@ -2,6 +2,7 @@
 //!
 //! text → `document` (where everything stands) → `read` → [`raw`] (as written) → `compile` → [`Snapshot`].
 
+pub mod cluster;
 mod compile;
 mod document;
 mod error;

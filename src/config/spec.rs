@@ -9,6 +9,7 @@ use http::{
 use ipnet::IpNet;
 
 use super::{
+    cluster::ClusterSpec,
     raw::{LogFormat, LogLevel},
     remote::Remote,
     secret::Secret,
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub log: LogSpec,
     /// Where revocations are kept.
     pub revocations: RevocationsSpec,
+    /// What several gateways share; `None`: this one is on its own.
+    pub cluster: Option<Arc<ClusterSpec>>,
     /// What seals sessions; present where a site has sessions.
     pub sessions: Option<Arc<Sealer>>,
     /// Token verifications remembered at once.

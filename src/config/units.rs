@@ -70,6 +70,11 @@ impl Duration {
     pub const fn seconds(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
     }
+
+    /// Of milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(time::Duration::from_millis(millis))
+    }
 }
 
 impl Size {

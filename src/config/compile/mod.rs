@@ -2,6 +2,7 @@
 //!
 //! A function returns `None` only after it has reported why, so that its caller may go on and find the other faults.
 
+mod cluster;
 mod context;
 mod frame;
 mod identity;
@@ -21,6 +22,8 @@ mod upstream;
 
 pub(super) use context::Context;
 
+use std::sync::Arc;
+
 use super::{raw, spec::Snapshot};
 
 /// Something is wrong, and was reported: for optional tables, where `None` means that there is none.
@@ -33,6 +36,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
     let admin = listen::admin(raw.admin.as_ref(), &root.key("admin"), raw.listen.as_ref());
     let audit = listen::audit(&raw.audit, &root.key("audit"));
     let revocations = listen::revocations(&raw.revocations, &root.key("revocations"));
+    let cluster = cluster::cluster(raw.cluster.as_ref(), &root.key("cluster"));
     let sessions = session::sealer(raw.session.as_ref(), &root.key("session"));
     let issuers = issuer::issuers(&raw.issuer, &root.key("issuer"));
     let sites = site::sites(
@@ -60,6 +64,7 @@ pub(super) fn snapshot(raw: &raw::Config, context: &Context<'_>) -> Option<Snaps
         audit: audit?,
         log: listen::log(&raw.log),
         revocations: revocations?,
+        cluster: cluster.ok()?.map(Arc::new),
         sessions: sessions.ok()?,
         cache_entries: raw.cache.verifications,
         single_use_entries: raw.cache.used_tokens,

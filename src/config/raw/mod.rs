@@ -3,6 +3,7 @@
 //! Every field has a default, so that one bad value never hides the others (see `config::read`); what is required is checked
 //! when the file is compiled, and noted here as `required` for the schema.
 
+mod cluster;
 mod issuer;
 mod metabase;
 mod site;
@@ -16,6 +17,7 @@ use serde::{
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
 
+pub use cluster::{Addresses, Cluster, WithoutRedis};
 pub use issuer::{Claims, Issuer, JwkSource, Key};
 pub use metabase::{Item, ItemKind, Metabase, PublicLink, Unmapped, Values};
 pub use site::{
@@ -48,6 +50,8 @@ pub struct Config {
     pub cache: Cache,
     /// Revocations: whose access ended before its time.
     pub revocations: Revocations,
+    /// What several gateways share through Redis. Without this table, each gateway is on its own.
+    pub cluster: Option<Cluster>,
     /// Issuers, by name: whoever signs viewer tokens.
     pub issuer: BTreeMap<String, Issuer>,
     /// Sites, by name: one public host (or host and path prefix) in front of one upstream.
