@@ -201,23 +201,31 @@ pub(super) fn client(
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
     let default = UpstreamTls::default();
     let tls = spec.tls.as_ref().unwrap_or(&default);
+    let mut config = towards(tls)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = tls.server_name.as_deref().unwrap_or(&spec.host);
+    Ok((Arc::new(config), server_name(name)?))
+}
+
+/// A name to expect in a certificate.
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))
+}
+
+/// TLS towards a server: whom we trust, and what we show it.
+pub(super) fn towards(tls: &UpstreamTls) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots(tls)?);
-    let mut config = match (&tls.certificate, &tls.key) {
+    match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key_file)) => builder
             .with_client_auth_cert(chain(certificate)?, key(key_file)?)
             .map_err(|source| TlsError::Unusable {
                 path: certificate.clone(),
                 source,
-            })?,
-        _ => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let name = tls.server_name.as_deref().unwrap_or(&spec.host);
-    let name =
-        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
-    Ok((Arc::new(config), name))
+            }),
+        _ => Ok(builder.with_no_client_auth()),
+    }
 }
 
 fn roots(tls: &UpstreamTls) -> Result<RootCertStore, TlsError> {

@@ -135,8 +135,7 @@ impl Target {
     }
 
     async fn dial(&self, deadline: Instant) -> io::Result<Io> {
-        let tcp = self.dial_tcp(deadline).await?;
-        tcp.set_nodelay(true)?;
+        let tcp = dial_tcp(&self.spec.host, self.spec.port, deadline).await?;
         let Some((config, name)) = &self.tls else {
             return Ok(Io::Plain(tcp));
         };
@@ -145,26 +144,27 @@ impl Target {
             .await?;
         Ok(Io::Tls(Box::new(TlsStream::Client(tls))))
     }
+}
 
-    /// Tries every address of the name, each for its share of the time that is left.
-    async fn dial_tcp(&self, deadline: Instant) -> io::Result<TcpStream> {
-        let mut addresses: Vec<SocketAddr> = lookup_host((self.spec.host.as_str(), self.spec.port))
-            .await?
-            .collect();
-        addresses.truncate(ADDRESSES);
-        let mut failure = io::Error::from(io::ErrorKind::NotFound);
-        let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
-        for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match timeout(left / untried.max(1), TcpStream::connect(address)).await {
-                Ok(Ok(tcp)) => return Ok(tcp),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = io::ErrorKind::TimedOut.into(),
+/// Tries every address of a name, each for its share of the time that is left.
+pub(super) async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    addresses.truncate(ADDRESSES);
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left / untried.max(1), TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => {
+                tcp.set_nodelay(true)?;
+                return Ok(tcp);
             }
-            untried = untried.saturating_sub(1);
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::ErrorKind::TimedOut.into(),
         }
-        Err(failure)
+        untried = untried.saturating_sub(1);
     }
+    Err(failure)
 }
 
 /// All upstreams of one worker thread.
