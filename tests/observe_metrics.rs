@@ -21,7 +21,7 @@ use embedgate::{
     gate::{refusal::Refusal, request::UnixTime},
     observe::{
         audit::Audit,
-        metrics::{CacheFigures, ConfigFacts, IssuerKeys, LimitScope, Sources},
+        metrics::{CacheFigures, ClusterFigures, ConfigFacts, IssuerKeys, LimitScope, Sources},
         record::Record,
         request_id::RequestId,
     },
@@ -30,10 +30,14 @@ use http::{Method, StatusCode};
 use support::Bench;
 
 /// Name → labels, as product.md has them (process_* apart).
-const CONTRACT: [(&str, &str, &[&str]); 28] = [
+const CONTRACT: [(&str, &str, &[&str]); 32] = [
     ("audit_records_total", "counter", &["result"]),
     ("build_info", "gauge", &["version"]),
     ("certificate_expiry_timestamp_seconds", "gauge", &["name"]),
+    ("cluster_clock_offset_seconds", "gauge", &[]),
+    ("cluster_exchanges_total", "counter", &["result"]),
+    ("cluster_up", "gauge", &[]),
+    ("cluster_wait_seconds_total", "counter", &[]),
     ("config_last_reload_timestamp_seconds", "gauge", &[]),
     ("config_reloads_total", "counter", &["result"]),
     ("connections", "gauge", &[]),
@@ -82,6 +86,14 @@ fn busy() -> Bench {
             entries: 3,
             hits: 20,
             misses: 4,
+        })),
+        cluster: Some(Box::new(|| {
+            Some(ClusterFigures {
+                up: true,
+                exchanges: vec![("answered", 9), ("skipped", 1)],
+                waited: Duration::from_millis(8),
+                offset: -1,
+            })
         })),
         connections: Some(Box::new(|| 7)),
         handshakes: Some(Box::new(|| [("ok", 1), ("failed", 0), ("timeout", 0)])),

@@ -33,6 +33,11 @@ pub trait Control: Send + Sync + 'static {
     /// The reasons why not, each a short phrase.
     fn ready(&self) -> Result<(), Vec<&'static str>>;
 
+    /// What does not work although requests can be served, each a short phrase.
+    fn degraded(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The policy in force, without secrets.
     fn sites(&self) -> serde_json::Value;
 
@@ -253,7 +258,14 @@ fn metrics_text(metrics: &Metrics) -> Result<Reply, Problem> {
 
 fn readiness(control: &impl Control) -> Reply {
     match control.ready() {
-        Ok(()) => reply::json(StatusCode::OK, &json!({ "status": "ready" })),
+        // Still 200: taken out of rotation, a gateway that lacks what all of them lack would help nobody.
+        Ok(()) => match control.degraded() {
+            none if none.is_empty() => reply::json(StatusCode::OK, &json!({ "status": "ready" })),
+            degraded => reply::json(
+                StatusCode::OK,
+                &json!({ "status": "ready", "degraded": degraded }),
+            ),
+        },
         Err(reasons) => reply::json(
             StatusCode::SERVICE_UNAVAILABLE,
             &json!({ "status": "not ready", "reasons": reasons }),

@@ -1,5 +1,6 @@
 //! Metrics for Prometheus. Labels come from closed sets: never a viewer, a tenant, a path or a token.
 
+mod cluster;
 mod family;
 mod label;
 mod pulled;
@@ -14,6 +15,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
+pub use cluster::ClusterFigures;
 pub use label::LimitScope;
 pub use pulled::{CacheFigures, ConfigFacts, IssuerKeys, LimitKeys, Reachable, Source, Sources};
 pub use series::{NONE, SiteMetrics};

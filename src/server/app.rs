@@ -15,11 +15,11 @@ use tokio::time::Instant;
 
 use super::{
     clock::Clock,
+    cluster::{Health, Installation},
     exchange::Knowledge,
     keys::Keychain,
     plan::{self, SitePlan},
     revocations::Ledger,
-    single_use::Ashes,
     tls::TlsError,
     upstream::Target,
 };
@@ -30,6 +30,7 @@ use crate::{
         limit::{Limits, Registry, Scope},
         origin::Origin,
         session::{LONGEST_COOKIE, TooLarge},
+        single_use::Burnt,
         site::Site,
         token::MokaCache,
     },
@@ -48,6 +49,8 @@ pub struct Generation {
     pub snapshot: Snapshot,
     /// The limits of all sites.
     pub limits: Limits,
+    /// What is shared with other gateways; `None`: nothing.
+    pub installation: Option<Arc<Installation>>,
     sites: Vec<SiteRuntime>,
 }
 
@@ -73,8 +76,10 @@ pub struct App {
     draining: AtomicBool,
     /// Remembered verifications.
     pub cache: MokaCache,
-    /// Tokens that were used, at sites where each opens one page.
-    pub ashes: Ashes,
+    /// Tokens that were used, at sites where each opens one page, as far as this gateway remembers them by itself.
+    pub burnt: Burnt,
+    /// How it stands with Redis.
+    pub cluster: Health,
     /// Issuers of whom it was said that they grant too much for a session.
     oversized: Mutex<HashSet<Arc<str>>>,
     /// What was learnt of upstreams.
@@ -92,6 +97,9 @@ pub struct App {
 /// Why a configuration that compiles cannot be put in force.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// The TLS files of Redis.
+    #[error("cluster.tls")]
+    Cluster(#[source] TlsError),
     /// An upstream's TLS files.
     #[error("site.{site}.upstream_tls")]
     Upstream {
@@ -124,6 +132,7 @@ impl Generation {
             .iter()
             .map(|entry| registry.site(&entry.site.name, &entry.site.limits));
         Ok(Self {
+            installation: Installation::build(&snapshot).map_err(BuildError::Cluster)?,
             limits: Limits::new(limiters.collect()),
             sites,
             snapshot,
@@ -213,12 +222,13 @@ impl App {
     ) -> Result<Self, BuildError> {
         let registry = Registry::with_real_clock();
         let cache = MokaCache::new(snapshot.cache_entries, move || clock.now());
-        let ashes = Ashes::local(snapshot.single_use_entries, clock.now());
+        let burnt = Burnt::new(snapshot.single_use_entries, clock.now());
         let generation = Generation::build(snapshot, &registry, &observer)?;
         let keys = Keychain::default();
         keys.equip(&generation);
         Ok(Self {
-            ashes,
+            burnt,
+            cluster: Health::default(),
             oversized: Mutex::default(),
             live: ArcSwap::from_pointee(generation),
             registry,

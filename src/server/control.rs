@@ -94,7 +94,8 @@ impl Steering {
 
     /// Lets the metrics read what others keep.
     pub fn connect_metrics(&self, metrics: &Metrics, transport: &Arc<TransportMetrics>) {
-        let (cache, issuers, sites, limits, revoked) = (
+        let (cache, cluster, issuers, sites, limits, revoked) = (
+            Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
             Arc::clone(&self.app),
@@ -109,6 +110,7 @@ impl Steering {
                 hits: cache.cache.hits(),
                 misses: cache.cache.misses(),
             })),
+            cluster: Some(Box::new(move || cluster.cluster.figures())),
             connections: Some(Box::new(move || {
                 u64::try_from(open.connections()).unwrap_or(0)
             })),
@@ -210,6 +212,14 @@ impl Control for Arc<Steering> {
             return Err(vec!["the keys of an issuer have not been fetched yet"]);
         }
         Ok(())
+    }
+
+    fn degraded(&self) -> Vec<&'static str> {
+        let shares = self.app.current().installation.is_some();
+        if shares && !self.app.cluster.is_up() {
+            return vec!["redis does not answer"];
+        }
+        Vec::new()
     }
 
     fn sites(&self) -> Value {

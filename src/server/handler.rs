@@ -8,10 +8,12 @@ use tokio::time::Instant;
 
 use super::{
     Service,
+    admission::{self, Decided},
     app::{App, Generation, SiteRuntime},
     arrival::{self, Arrival},
     body::{Body, RequestBody},
     client_addr::{self, Client},
+    cluster::Link,
     conn::ConnInfo,
     cors,
     exchange::Errand,
@@ -48,6 +50,7 @@ use crate::{
 pub struct Gateway {
     app: Arc<App>,
     front: FrontCache,
+    link: Rc<Link>,
     upstreams: Rc<Upstreams>,
     tunnels: Rc<Lookout>,
 }
@@ -103,6 +106,7 @@ impl Gateway {
     pub fn new(app: Arc<App>) -> Self {
         Self {
             tunnels: Lookout::new(&app),
+            link: Link::new(&app),
             app,
             front: FrontCache::default(),
             upstreams: Upstreams::new(),
@@ -212,13 +216,21 @@ impl Gateway {
             record.resource(format!("{}:{}", rule.kind, rule.id(&matched.captures)?));
         }
         let permit = policy::decide(site, &matched, viewer, view)?;
-        let permit = self.settle(scene, permit, occasion, record, owed).await?;
+        self.owe(scene, &permit, occasion, owed)?;
+        let (generation, limits) = (scene.generation, &scene.generation.limits);
+        let in_flight = limits.enter(&permit)?;
+        let decided = admission::decide(&self.app, &self.link, generation, &permit, view.now);
+        let Decided { burn, rate } = decided.await;
+        let permit = match burn {
+            Some(burn) => self.settle(scene, permit, burn, occasion, record, owed)?,
+            None => permit,
+        };
         let sealed = if occasion == Occasion::Loading {
             owed.take_sealed()
         } else {
             None
         };
-        let admitted = scene.generation.limits.charge(permit)?;
+        let admitted = limits.admit(permit, in_flight, rate?)?;
         let payload = match (handshake, body) {
             (Some(handshake), _) => Payload::Handshake(handshake),
             (None, Ok(payload)) => payload,
@@ -273,20 +285,16 @@ impl Gateway {
         Ok(verdict?)
     }
 
-    /// Has the token burnt, where it opens one page, and works out what the answer owes its viewer.
-    async fn settle(
+    /// Works out what the answer owes its viewer. Nothing is burnt for a session that cannot be given.
+    fn owe(
         &self,
         scene: &Scene<'_>,
-        permit: Permit,
+        permit: &Permit,
         occasion: Occasion,
-        record: &mut Record,
         owed: &mut Owed,
-    ) -> Result<Permit, Failure> {
-        let Scene { site, view, .. } = *scene;
-        let sealer = scene.generation.snapshot.sessions.as_deref();
-        let cache = self.front.before(&self.app.cache);
-        let of = |permit: &Permit| Owed::of(permit, sealer, occasion, view, &cache);
-        *owed = of(&permit);
+    ) -> Result<(), Failure> {
+        let site = scene.site;
+        *owed = self.owed(scene, permit, occasion);
         if let (Some(large), Some(viewer)) = (owed.too_large, permit.viewer()) {
             let issuer = &viewer.signed.issuer().name;
             self.app.warn_of_size(issuer, &site.name, large);
@@ -294,20 +302,33 @@ impl Gateway {
                 return Err(session::refused(large).into());
             }
         }
-        // Nothing is burnt for a session that cannot be given.
-        let Some(burning) = permit.burning() else {
-            return Ok(permit);
-        };
-        session::until(burning.issued, view.now).await;
-        let burn = self.app.ashes.burn(&burning, self.app.clock.now()).await;
+        Ok(())
+    }
+
+    fn owed(&self, scene: &Scene<'_>, permit: &Permit, occasion: Occasion) -> Owed {
+        let sealer = scene.generation.snapshot.sessions.as_deref();
+        let cache = self.front.before(&self.app.cache);
+        Owed::of(permit, sealer, occasion, scene.view, &cache)
+    }
+
+    /// Goes on by the token that was burnt, or by the session that it opened before.
+    fn settle(
+        &self,
+        scene: &Scene<'_>,
+        permit: Permit,
+        burn: Burn,
+        occasion: Occasion,
+        record: &mut Record,
+        owed: &mut Owed,
+    ) -> Result<Permit, Failure> {
         match burn {
             Burn::First => owed.always(),
             Burn::Again | Burn::Full => *owed = Owed::default(),
         }
-        let permit = policy::settle(permit, burn, view)?;
+        let permit = policy::settle(permit, burn, scene.view)?;
         if let (Burn::Again, Some(viewer)) = (burn, permit.viewer()) {
             record.viewer(viewer);
-            *owed = of(&permit);
+            *owed = self.owed(scene, &permit, occasion);
         }
         Ok(permit)
     }

@@ -3,11 +3,13 @@
 //! One thread per worker, each with its own listener, its own connections and its own upstream pools: nothing on the path
 //! of a request is shared between threads, so nothing is locked. A connection is one task from its handshake to its end.
 
+mod admission;
 pub mod app;
 pub mod arrival;
 pub mod body;
 pub mod client_addr;
 pub mod clock;
+pub mod cluster;
 pub mod conn;
 pub mod control;
 mod cors;
@@ -33,7 +35,6 @@ mod serve;
 mod session;
 mod shutdown;
 mod sieved;
-pub mod single_use;
 pub mod spec;
 mod steward;
 pub mod survey;

@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use super::{
+    cluster::{ClusterFamilies, ClusterFigures},
     family::{Family, float},
     label::LimitScope,
 };
@@ -41,6 +42,8 @@ pub type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
 pub struct Sources {
     /// The verification cache.
     pub cache: Option<Source<CacheFigures>>,
+    /// How it stands with Redis; nothing where nothing is shared.
+    pub cluster: Option<Source<Option<ClusterFigures>>>,
     /// Open connections on the public listener.
     pub connections: Option<Source<u64>>,
     /// TLS handshakes by result, since the start of the process.
@@ -91,6 +94,7 @@ pub(super) struct Pulled {
     sources: Mutex<Sources>,
     facts: Mutex<ConfigFacts>,
     families: Families,
+    cluster: ClusterFamilies,
 }
 
 #[derive(Debug)]
@@ -177,6 +181,7 @@ impl Pulled {
             sources: Mutex::default(),
             facts: Mutex::default(),
             families,
+            cluster: ClusterFamilies::new()?,
         })
     }
 
@@ -234,6 +239,13 @@ impl Pulled {
             of.key_fetches.with(fetches),
             of.keys_fetched.with(fetched),
         ]
+    }
+
+    fn cluster(&self) -> Vec<MetricFamily> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = sources.cluster.as_ref().and_then(|read| read());
+        drop(sources);
+        self.cluster.collect(figures.as_ref())
     }
 
     fn sources(&self) -> [MetricFamily; 9] {
@@ -336,12 +348,14 @@ impl Collector for Pulled {
             websockets,
         ]
         .map(|family| &family.desc)
-        .to_vec()
+        .into_iter()
+        .chain(self.cluster.descriptions())
+        .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let kept = self.facts().into_iter().chain(self.issuers());
-        kept.chain(self.sources()).collect()
+        kept.chain(self.cluster()).chain(self.sources()).collect()
     }
 }
 
@@ -350,6 +364,6 @@ impl Collector for Pulled {
     clippy::cast_precision_loss,
     reason = "seconds of any real date are far below 2^53"
 )]
-fn seconds(unix: i64) -> f64 {
+pub(super) fn seconds(unix: i64) -> f64 {
     unix as f64
 }
