@@ -75,7 +75,7 @@ pub(super) async fn take_back(control: &impl Control, id: &str) -> Result<Reply,
         Err(why) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "revocation_unwritten",
-            "The log cannot be written, so the revocation stays in force.",
+            "The log cannot be written, or the other gateways cannot be told; the revocation stays in force.",
         )
         .errors(vec![why])),
     }

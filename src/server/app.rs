@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     clock::Clock,
-    cluster::{Health, Installation},
+    cluster::{Crier, Health, Installation},
     exchange::Knowledge,
     keys::Keychain,
     plan::{self, SitePlan},
@@ -78,6 +78,8 @@ pub struct App {
     pub cache: MokaCache,
     /// Tokens that were used, at sites where each opens one page, as far as this gateway remembers them by itself.
     pub burnt: Burnt,
+    /// Tells other gateways of revocations.
+    pub crier: Crier,
     /// How it stands with Redis.
     pub cluster: Health,
     /// Issuers of whom it was said that they grant too much for a session.
@@ -228,6 +230,7 @@ impl App {
         keys.equip(&generation);
         Ok(Self {
             burnt,
+            crier: Crier::default(),
             cluster: Health::default(),
             oversized: Mutex::default(),
             live: ArcSwap::from_pointee(generation),

@@ -6,6 +6,7 @@
 mod dial;
 mod health;
 mod link;
+mod revoked;
 
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use rustls::ClientConfig;
 
 pub use health::Health;
 pub(super) use link::{Heard, Link};
+pub(super) use revoked::follow;
+pub use revoked::{Crier, Untold};
 
 use super::{
     clock::Clock,

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     app::Generation,
+    cluster,
     control::Steering,
     exchange::Errand,
     keys,
@@ -48,6 +49,7 @@ async fn run(steering: &Arc<Steering>, admin: Option<Admin>, stopped: watch::Rec
         keep_house(steering, stopped.clone()),
         look_after(steering, stopped.clone()),
         keys::tend(steering.app(), stopped.clone()),
+        share(steering, stopped.clone()),
         hang_ups(steering, stopped.clone())
     );
 }
@@ -125,6 +127,14 @@ async fn look(steering: &Steering, generation: &Generation, upstreams: &Rc<Upstr
                 tracing::warn!(site = &*site.name, "{want} could not be read: {detail}");
             }
         }
+    }
+}
+
+/// Follows what other gateways revoke.
+async fn share(steering: &Steering, stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = until(stopped) => {}
+        () = cluster::follow(steering.app()) => {}
     }
 }
 

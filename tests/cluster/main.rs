@@ -15,9 +15,10 @@ mod away;
 mod limits;
 mod places;
 mod redis_server;
+mod revoked;
 mod single_use;
 mod skew;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
 mod support;
 mod world;

@@ -81,17 +81,17 @@ impl Log {
         })
     }
 
-    /// Appends a line; it is on the disk when this returns. After a failure the file is as before, now or before the next line.
-    pub(super) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+    /// Appends lines; they are on the disk when this returns. After a failure the file is as before, now or before the next line.
+    pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         self.heal()?;
         self.name()?;
         if self.fate()? != Fate::Ours {
             return Err(io::Error::other("the file was moved or replaced"));
         }
-        let line = entry.write();
+        let lines: String = entries.iter().map(Entry::write).collect();
         let written = self
             .file
-            .write_all(line.as_bytes())
+            .write_all(lines.as_bytes())
             .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             self.torn = true;
@@ -99,9 +99,9 @@ impl Log {
             let _tried_again_next_time = self.heal();
             return Err(error);
         }
-        let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
         self.length = self.length.saturating_add(length);
-        self.lines = self.lines.saturating_add(1);
+        self.lines = self.lines.saturating_add(entries.len());
         Ok(())
     }
 

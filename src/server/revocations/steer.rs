@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::Unwritten;
 use crate::{
     admin::NotRevoked,
-    gate::revocation::{self, Revocation, RevocationId, Wanted},
-    server::app::App,
+    gate::{
+        request::UnixTime,
+        revocation::{self, Entry, Revocation, RevocationId, Wanted},
+    },
+    server::{app::App, cluster::Untold},
 };
 
 /// A page of what is in force; `None`: `after` is no id.
@@ -37,7 +40,14 @@ pub(in crate::server) async fn revoke(app: &App, wanted: &[u8]) -> Result<Value,
     let mut shown = revocation.to_json();
     let (id, kind) = (revocation.id, revocation.subject.kind());
     let (ledger, now) = (Arc::clone(&app.revocations), revocation.made);
+    let told = Entry::Made(revocation.clone());
+    let until = revocation.until;
     let made = tokio::task::spawn_blocking(move || ledger.revoke(revocation, now)).await;
+    if matches!(made, Ok(Err(Unwritten::Full(_)))) {
+        // Not in force, so nothing to tell.
+    } else if let Some(shared) = share(app, &told, until).await {
+        shown.insert("shared".into(), shared.is_ok().into());
+    }
     match made {
         Ok(Ok(())) => {}
         Ok(Err(full @ Unwritten::Full(_))) => return Err(NotRevoked::Full(full.to_string())),
@@ -80,13 +90,33 @@ pub(in crate::server) async fn unrevoke(app: &App, id: &str) -> Result<bool, Str
     let Some(id) = RevocationId::parse(id) else {
         return Ok(false);
     };
+    let Some(known) = app.revocations.index().get(id) else {
+        return Ok(false);
+    };
+    // First the others: one that still has it would give it back.
+    let until = known.until.min(app.clock.now().plus(LONGEST_MEMORY));
+    if let Some(Err(untold)) = share(app, &Entry::Removed(id), until).await {
+        return Err(untold.to_string());
+    }
     let ledger = Arc::clone(&app.revocations);
     let removed = tokio::task::spawn_blocking(move || ledger.remove(id)).await;
     let removed = removed
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    if removed {
-        tracing::info!(%id, "revocation taken back");
-    }
-    Ok(removed)
+    // Or what we told the others has come back to us already.
+    tracing::info!(%id, removed, "revocation taken back");
+    Ok(true)
 }
+
+/// Tells the other gateways; `None`: there are none.
+async fn share(app: &App, entry: &Entry, until: UnixTime) -> Option<Result<(), Untold>> {
+    let installation = app.current().installation.clone()?;
+    let told = app.crier.cry(&installation, entry, until).await;
+    if let Err(why) = &told {
+        tracing::warn!(%why, "the other gateways were not told");
+    }
+    Some(told)
+}
+
+/// Seconds for which it is remembered that a revocation was taken back: so long a gateway may be away and still learn of it.
+const LONGEST_MEMORY: i64 = 90 * 86_400;
