@@ -1,4 +1,4 @@
-//! What each rewrite costs: query, JSON of 1 KiB and 100 KiB, CSP, header fields, a whole response, a page that is given its session.
+//! What each rewrite costs: query, JSON of 1 KiB and 100 KiB, CSP, header fields, a whole response, a page that is given its session, frames of a tunnel.
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::{fmt::Write, hint::black_box};
@@ -13,7 +13,9 @@ use embedgate::{
     rewrite::{
         Bindings,
         cookie::CookiePolicy,
-        csp, header,
+        csp,
+        frames::{Frames, Sender},
+        header,
         insert::{Insert, SessionScript},
         json,
         location::Prefixes,
@@ -258,5 +260,19 @@ fn pages(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, queries, bodies, heads, pages, responses);
+/// Sixteen kilobytes of a tunnel: as small messages, and as a part of a large one.
+fn frames(c: &mut Criterion) {
+    let small = [&[0x81, 0x0e][..], &[b'x'; 14]].concat().repeat(1024);
+    let large = [&[0x82, 0x7f, 0, 0, 0, 0, 1, 0, 0, 0][..], &[7; 16 * 1024]].concat();
+    for (name, bytes) in [("small", &small), ("large", &large)] {
+        c.bench_function(&format!("frames/{name}"), |b| {
+            b.iter(|| {
+                let mut frames = Frames::of(Sender::Server);
+                frames.feed(black_box(bytes)).map(|()| frames)
+            });
+        });
+    }
+}
+
+criterion_group!(benches, queries, bodies, heads, pages, responses, frames);
 criterion_main!(benches);

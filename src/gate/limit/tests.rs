@@ -177,6 +177,36 @@ fn requests_in_flight_are_given_back() {
 }
 
 #[test]
+fn websockets_and_requests_under_way_are_counted_apart() {
+    let bench = Bench::new(10);
+    let limits = bench.limits(&SiteLimits {
+        in_flight: NonZeroU32::new(1),
+        websockets: NonZeroU32::new(2),
+        viewer: per_minute(5),
+        ..SiteLimits::default()
+    });
+    let viewer = testing::signed("v", None);
+    let take = |websocket| limits.take_of(0, Some(&viewer), websocket);
+    let open = [take(true).unwrap(), take(true).unwrap()];
+    assert_eq!(
+        refusal(take(true)),
+        Some((Refusal::InFlightLimited, Scope::Viewer))
+    );
+    let asked = take(false).unwrap();
+    assert_eq!(
+        refusal(take(false)),
+        Some((Refusal::InFlightLimited, Scope::Viewer))
+    );
+    drop((open, asked));
+    // Each counts as one request all the same.
+    drop((take(true).unwrap(), take(true).unwrap()));
+    assert_eq!(
+        refusal(take(true)),
+        Some((Refusal::RateLimited, Scope::Viewer))
+    );
+}
+
+#[test]
 fn a_request_refused_by_its_rate_is_not_in_flight() {
     let bench = Bench::new(10);
     let limits = bench.limits(&SiteLimits {

@@ -398,3 +398,33 @@ fn writing_is_for_the_site_itself() {
         assert_eq!(outcome.is_ok(), allowed, "{headers:?}");
     }
 }
+
+#[test]
+fn a_handshake_under_a_session_has_the_sites_own_origin() {
+    let table: [(Headers<'_>, bool); 9] = [
+        (&[("origin", OWN)], true),
+        (&[("origin", OWN), ("sec-fetch-site", "same-origin")], true),
+        // Browsers do not agree on what a wss: address is to a https: page.
+        (&[("origin", OWN), ("sec-fetch-site", "cross-site")], true),
+        (&[], false),
+        (&[("sec-fetch-site", "same-origin")], false),
+        (
+            &[("sec-fetch-site", "same-origin"), ("origin", "null")],
+            false,
+        ),
+        (&[("origin", APP)], false),
+        (&[("origin", EVIL)], false),
+        (&[("origin", OWN), ("origin", OWN)], false),
+    ];
+    for (headers, allowed) in table {
+        let outcome = with_request(&Method::GET, headers, |req| {
+            policy(false).judge_handshake(req)
+        });
+        let wanted = if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::CsrfDenied)
+        };
+        assert_eq!(outcome, wanted, "{headers:?}");
+    }
+}
