@@ -216,21 +216,7 @@ impl Gateway {
             record.resource(format!("{}:{}", rule.kind, rule.id(&matched.captures)?));
         }
         let permit = policy::decide(site, &matched, viewer, view)?;
-        self.owe(scene, &permit, occasion, owed)?;
-        let (generation, limits) = (scene.generation, &scene.generation.limits);
-        let in_flight = limits.enter(&permit)?;
-        let decided = admission::decide(&self.app, &self.link, generation, &permit, view.now);
-        let Decided { burn, rate } = decided.await;
-        let permit = match burn {
-            Some(burn) => self.settle(scene, permit, burn, occasion, record, owed)?,
-            None => permit,
-        };
-        let sealed = if occasion == Occasion::Loading {
-            owed.take_sealed()
-        } else {
-            None
-        };
-        let admitted = limits.admit(permit, in_flight, rate?)?;
+        let (admitted, sealed) = self.admit(scene, permit, occasion, record, owed).await?;
         let payload = match (handshake, body) {
             (Some(handshake), _) => Payload::Handshake(handshake),
             (None, Ok(payload)) => payload,
@@ -257,6 +243,30 @@ impl Gateway {
                 scene.prepare(admitted, payload, (outbound, granted), record)
             }
         }
+    }
+
+    /// The token that is to be burnt, and the limits. With what is admitted comes the session that a page is to carry.
+    async fn admit(
+        &self,
+        scene: &Scene<'_>,
+        permit: Permit,
+        occasion: Occasion,
+        record: &mut Record,
+        owed: &mut Owed,
+    ) -> Result<(Admitted, Option<String>), Failure> {
+        self.owe(scene, &permit, occasion, owed)?;
+        let (generation, limits) = (scene.generation, &scene.generation.limits);
+        let in_flight = limits.enter(&permit)?;
+        let now = scene.view.now;
+        let decided = admission::decide(&self.app, &self.link, generation, &permit, now);
+        let Decided { burn, rate } = decided.await;
+        let permit = match burn {
+            Some(burn) => self.settle(scene, permit, burn, occasion, record, owed)?,
+            None => permit,
+        };
+        let loading = occasion == Occasion::Loading;
+        let sealed = loading.then(|| owed.take_sealed()).flatten();
+        Ok((limits.admit(permit, in_flight, rate?)?, sealed))
     }
 
     /// Who asks. A token of a key that is not known yet is judged once more, when its issuer's keys have been fetched anew.

@@ -186,7 +186,12 @@ fn websockets_and_requests_under_way_are_counted_apart() {
         ..SiteLimits::default()
     });
     let viewer = testing::signed("v", None);
-    let take = |websocket| limits.take_of(0, Some(&viewer), websocket);
+    let take = |websocket| {
+        let limiters = &limits.sites[0];
+        let in_flight = limiters.enter(&viewer, websocket)?;
+        let rate = limiters.charge(Some(&viewer))?;
+        Ok(Taken { in_flight, rate })
+    };
     let open = [take(true).unwrap(), take(true).unwrap()];
     assert_eq!(
         refusal(take(true)),
