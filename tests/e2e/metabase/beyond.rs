@@ -425,7 +425,9 @@ fn errors_tell_no_more_than_answers() {
         ] {
             let outcome = viewer.get(&target);
             outcome.clean();
-            let text = outcome.text();
+            // Which is random, and may hold any digits.
+            let id = outcome.reply.header("x-request-id").unwrap_or_default();
+            let text = outcome.text().replace(id, "");
             for word in ["SELECT", "999", "b0120001", "b0110001", "organization_id"] {
                 assert!(!text.contains(word), "{target} {word}: {text}");
             }
