@@ -102,6 +102,28 @@ fn where_no_address_tells_the_resource_does_and_then_the_latest() {
 }
 
 #[test]
+fn of_sessions_that_began_in_one_second_the_newer_cookie_is_meant() {
+    let upstream = Upstream::plain();
+    let gateway = Gateway::generic(upstream.address, "");
+    gateway::next_second();
+    let cookies = [999, 777].map(|id| {
+        let reply = get(gateway.address, &link("q3", id), FRAME);
+        let named = |cookie: &&str| cookie.starts_with("__Host-embedgate-");
+        let cookie = reply.all("set-cookie").into_iter().find(named).unwrap();
+        let (pair, _) = cookie.split_once(';').unwrap();
+        (pair.to_owned(), id.to_string())
+    });
+    // Browsers send the older one first. Nothing else tells: the page has replaced its address.
+    for [(older, _), (newer, id)] in [[&cookies[0], &cookies[1]], [&cookies[1], &cookies[0]]] {
+        let jar = format!("{older}; {newer}");
+        let headers = [("Sec-Fetch-Site", "same-origin"), ("Cookie", &*jar)];
+        let reply = get(gateway.address, "/api/default?a=1", &headers);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(tenant(&upstream), *id);
+    }
+}
+
+#[test]
 fn an_address_that_names_a_session_is_never_served_by_another() {
     let upstream = Upstream::plain();
     let gateway = Gateway::generic(upstream.address, "");

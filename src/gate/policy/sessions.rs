@@ -204,7 +204,8 @@ fn best(alive: SmallVec<[Viewer; 2]>, about: Option<&Resource>) -> Option<Viewer
     let mut rest = alive.into_iter();
     let first = rest.next()?;
     Some(rest.fold(first, |best, other| {
-        if rank(&other) > rank(&best) {
+        // Browsers send older cookies first (RFC 6265 section 5.4), which tells of those that began in the same second.
+        if rank(&other) >= rank(&best) {
             other
         } else {
             best
