@@ -1,12 +1,17 @@
 //! A revocation made at one gateway is in force at all of them, whatever happens to Redis, and so is its end.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
 use crate::{
     redis_server::Redis,
-    support::{Gateway, Upstream, client::Reply, eventually, send},
+    support::{
+        Gateway, Upstream,
+        client::Reply,
+        eventually, send, token,
+        websocket::{Peers, open},
+    },
     world::{Member, secrets, text},
 };
 
@@ -14,8 +19,12 @@ const ADMIN: &str = "admin-token-0123456789";
 
 /// One that keeps its revocations in a file, where there is one.
 fn start(upstream: &Upstream, redis: &Redis, file: Option<&Path>) -> Member {
+    serve(upstream.address, "", redis, file)
+}
+
+fn serve(upstream: SocketAddr, more: &str, redis: &Redis, file: Option<&Path>) -> Member {
     let cluster = format!("redis = \"{}\"\ntimeout = \"2s\"", redis.url());
-    let mut text = text(upstream.address, "", "", &cluster)
+    let mut text = text(upstream, "", more, &cluster)
         .replace("[admin]", "[admin]\ntoken = { env = \"ADMIN\" }");
     if let Some(file) = file {
         text = format!("[revocations]\nfile = \"{}\"\n{text}", file.display());
@@ -93,6 +102,37 @@ fn what_one_gateway_revokes_and_takes_back_the_others_do_too() {
     );
     all_let_in(&members, "ada");
     assert_eq!(take_back(&members[1], &made), 404);
+}
+
+#[test]
+fn what_one_gateway_revokes_ends_websockets_at_the_others() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let peers = Peers::start();
+    let route = r#"
+[[site.reports.routes]]
+path = "/ws/{rest}"
+websocket = true
+danger_unread_messages = true
+"#;
+    let members = [(); 2].map(|()| serve(peers.address, route, &redis, None));
+    members.iter().for_each(Member::connected);
+    let mut sockets = ["ada", "bob"].map(|viewer| {
+        let bearer = format!("Bearer {}", token(&json!({ "sub": viewer })));
+        let fields = [("Authorization", &*bearer)];
+        open(members[1].gateway.address, "/ws/echo", &fields)
+    });
+    let [ada, bob] = &mut sockets;
+    for socket in [&mut *ada, &mut *bob] {
+        socket.text("hello");
+        socket.expect_text("hello");
+    }
+    revoke(&members[0], "ada");
+    let (code, reason) = ada.frame().expect("a Close").close();
+    assert_eq!((code, reason.as_str()), (1008, "token_revoked"));
+    bob.text("still here");
+    bob.expect_text("still here");
 }
 
 #[test]
